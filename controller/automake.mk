@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+
+AM_CXXFLAGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+
+# The stages from a policy's text to the texts of flows and listings: pure, and
+# without Open vSwitch.
+noinst_LTLIBRARIES += controller/libpolicy.la
+controller_libpolicy_la_CPPFLAGS = -I$(top_srcdir) -I$(top_srcdir)/include
+controller_libpolicy_la_SOURCES = \
+	controller/address.cc \
+	controller/address.h \
+	controller/cookie.h \
+	controller/counters.cc \
+	controller/counters.h \
+	controller/diagnostic.cc \
+	controller/diagnostic.h \
+	controller/flow_text.cc \
+	controller/flow_text.h \
+	controller/flows.cc \
+	controller/flows.h \
+	controller/listing.cc \
+	controller/listing.h \
+	controller/masked.cc \
+	controller/masked.h \
+	controller/names.cc \
+	controller/names.h \
+	controller/parser.cc \
+	controller/parser.h \
+	controller/reconcile.cc \
+	controller/reconcile.h \
+	controller/rule_text.cc \
+	controller/rule_text.h \
+	controller/rules.cc \
+	controller/rules.h \
+	controller/scanner.cc \
+	controller/scanner.h \
+	controller/stages.cc \
+	controller/stages.h
+
+# What keeps a switch as a policy says.
+noinst_LTLIBRARIES += controller/libcontroller.la
+controller_libcontroller_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
+controller_libcontroller_la_SOURCES = \
+	controller/controller.cc \
+	controller/controller.h \
+	controller/openflow_connection.cc \
+	controller/openflow_connection.h \
+	controller/ovs.h \
+	controller/switch_connection.h \
+	controller/tap_config.cc \
+	controller/tap_config.h
+$(controller_libcontroller_la_OBJECTS): | $(OVS_STAMP)
+
+sbin_PROGRAMS += controller/ovs-rmirrord
+controller_ovs_rmirrord_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
+controller_ovs_rmirrord_SOURCES = controller/ovs-rmirrord.cc
+controller_ovs_rmirrord_LDADD = \
+	controller/libcontroller.la \
+	controller/libpolicy.la \
+	$(OVS_LIBS)
+$(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
+
+bin_PROGRAMS += controller/ovs-rmirrorctl
+controller_ovs_rmirrorctl_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
+controller_ovs_rmirrorctl_SOURCES = controller/ovs-rmirrorctl.cc
+controller_ovs_rmirrorctl_LDADD = controller/libpolicy.la $(OVS_LIBS)
+$(controller_ovs_rmirrorctl_OBJECTS): | $(OVS_STAMP)
+
+dist_man_MANS += \
+	controller/ovs-rmirror.policy.5 \
+	controller/ovs-rmirrorctl.8 \
+	controller/ovs-rmirrord.8

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/controller.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "controller/flow_text.h"
+#include "controller/ovs.h"
+#include "controller/rule_text.h"
+
+VLOG_DEFINE_THIS_MODULE(controller);
+
+namespace ovs_rmirror {
+
+namespace {
+
+constexpr int64_t kRetryAfter = 5000;  // Milliseconds.
+
+// "1 flow", "2 flows".
+std::string Count(size_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+void LogLines(enum vlog_level level, const std::string& text) {
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    VLOG(level, "%s", line.c_str());
+  }
+}
+
+}  // namespace
+
+Controller::Controller(Options options,
+                       std::unique_ptr<SwitchConnection> connection,
+                       std::unique_ptr<TapConfig> tap_config,
+                       std::function<int64_t()> now)
+    : options_(std::move(options)),
+      connection_(std::move(connection)),
+      tap_config_(std::move(tap_config)),
+      now_(std::move(now)) {}
+
+void Controller::Run() {
+  connection_->Run();
+  if (tap_config_) {
+    tap_config_->Run();
+  }
+  if (!connection_->IsConnected()) {
+    for (const Done& done : std::exchange(waiting_, {})) {
+      done(false, options_.bridge + ": " + connection_->Describe() + "\n");
+    }
+  }
+  if (connection_->Generation() != generation_) {
+    generation_ = connection_->Generation();
+    due_ = due_ || loaded_.has_value();
+    not_before_ = 0;
+    if (tap_config_ && loaded_) {
+      tap_config_->Refresh();
+    }
+  }
+  if (due_ && !synchronizing_ && connection_->IsConnected() &&
+      now_() >= not_before_) {
+    Synchronize();
+  }
+}
+
+std::optional<int64_t> Controller::Wait() {
+  connection_->Wait();
+  if (tap_config_) {
+    tap_config_->Wait();
+  }
+  if (due_ && !synchronizing_ && connection_->IsConnected()) {
+    return not_before_;
+  }
+  return std::nullopt;
+}
+
+// Reads the file.  Returns its errors, or an empty string.
+std::string Controller::ReadPolicyFile(Policy* policy) const {
+  errno = 0;
+  std::ifstream file(options_.policy_file, std::ios::binary);
+  std::ostringstream text;
+  if (file) {
+    text << file.rdbuf();
+  }
+  if (!file || file.bad()) {
+    return options_.policy_file + ": cannot be read: " + std::strerror(errno) +
+           "\n";
+  }
+  const SourceText source(options_.policy_file, text.str());
+  Diagnostics diagnostics;
+  *policy = ReadPolicy(source, &diagnostics);
+  if (!diagnostics.HasErrors()) {
+    CompileForAnySwitch(*policy, &diagnostics);
+  }
+  const std::string messages = Format(source, diagnostics);
+  if (diagnostics.HasErrors()) {
+    return messages;
+  }
+  LogLines(VLL_WARN, messages);
+  return "";
+}
+
+void Controller::Reload(Done done) {
+  Policy policy;
+  const std::string errors = ReadPolicyFile(&policy);
+  if (!errors.empty()) {
+    LogLines(VLL_ERR, errors);
+    VLOG_ERR("%s: not loaded: %s", options_.policy_file.c_str(),
+             loaded_ ? "the policy in force stays" : "no policy is in force");
+    done(false, errors);
+    return;
+  }
+  loaded_.emplace();
+  loaded_->policy = std::move(policy);
+  due_ = true;
+  not_before_ = 0;
+  if (tap_config_) {
+    tap_config_->Enable(true);
+  }
+  if (connection_->IsConnected()) {
+    waiting_.push_back(std::move(done));
+  } else {
+    done(true, options_.policy_file + ": loaded; it will be installed when " +
+                   options_.bridge + " is reached (" + connection_->Describe() +
+                   ")\n");
+  }
+}
+
+void Controller::Clear(Done done) {
+  if (!connection_->IsConnected()) {
+    done(false, options_.bridge + ": " + connection_->Describe() + "\n");
+    return;
+  }
+  loaded_.reset();
+  carried_.clear();
+  due_ = true;
+  not_before_ = 0;
+  if (tap_config_) {
+    tap_config_->Enable(false);
+  }
+  waiting_.push_back(std::move(done));
+}
+
+void Controller::Synchronize() {
+  synchronizing_ = true;
+  due_ = false;
+  served_ = std::exchange(waiting_, {});
+  connection_->ReadState(
+      [this](const std::string& error, const SwitchState& state) {
+        HandleState(error, state);
+      });
+}
+
+void Controller::HandleState(const std::string& error,
+                             const SwitchState& state) {
+  if (!error.empty()) {
+    FinishSynchronization(error, "");
+    return;
+  }
+  std::vector<FlowChange> changes;
+  const std::string plan_error = Plan(state, &changes);
+  if (!plan_error.empty() || changes.empty()) {
+    FinishSynchronization(plan_error, "nothing to change");
+    return;
+  }
+  connection_->Apply(changes, [this, changes](const std::string& apply_error) {
+    HandleApplied(apply_error, changes);
+  });
+}
+
+// Sets `*changes` to what makes a switch in `state` as the policy says.
+// Returns why that is not possible, or an empty string.
+std::string Controller::Plan(const SwitchState& state,
+                             std::vector<FlowChange>* changes) {
+  std::vector<SwitchFlow> wanted;
+  if (loaded_) {
+    const LoadedPolicy before = *loaded_;
+    Diagnostics diagnostics;
+    loaded_->program =
+        BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
+    TapFlows tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
+                                &diagnostics);
+    if (diagnostics.HasErrors()) {
+      return diagnostics.Sorted().front().what;
+    }
+    loaded_->dormant = std::move(tap.dormant);
+    LogDormantRules(before, state.ports);
+    for (const Flow& flow : tap.flows) {
+      SwitchFlow text;
+      text.priority = flow.priority;
+      text.cookie = EncodeCookie(flow.cookie);
+      text.match = FormatMatch(flow.match);
+      text.actions = FormatActions(flow.actions, options_.table);
+      SwitchFlow canonical;
+      const std::string error = connection_->Canonicalize(text, &canonical);
+      if (!error.empty()) {
+        return error;
+      }
+      wanted.push_back(std::move(canonical));
+    }
+  }
+  flows_ = wanted.size();
+
+  std::vector<SwitchFlow> found = state.flows;
+  const auto is_foreign = [](const SwitchFlow& flow) {
+    return !DecodeCookie(flow.cookie);
+  };
+  const size_t foreign = static_cast<size_t>(
+      std::count_if(found.begin(), found.end(), is_foreign));
+  if (foreign > 0 && loaded_) {
+    VLOG_WARN(
+        "%s: removing %s of table %d: they are not ours, and the table is",
+        options_.bridge.c_str(), Count(foreign, "flow").c_str(),
+        options_.table);
+  } else {
+    // Clearing is about our own flows.
+    std::erase_if(found, is_foreign);
+  }
+  *changes = Difference(wanted, found);
+  return "";
+}
+
+// Says which rules wait for a port, and which no longer do.
+void Controller::LogDormantRules(const LoadedPolicy& before,
+                                 const PortNumbers& ports) const {
+  const auto says = [](const LoadedPolicy& loaded, size_t r) {
+    return std::find(loaded.dormant.begin(), loaded.dormant.end(), r) !=
+           loaded.dormant.end();
+  };
+  // A newly loaded policy has no program yet.
+  const bool is_new = before.program.ids.empty();
+  for (size_t r = 0; r < loaded_->policy.rules.size(); r++) {
+    const Rule& rule = loaded_->policy.rules[r];
+    const bool was = !is_new && says(before, r);
+    const bool is = says(*loaded_, r);
+    if (is && !was && ports.contains(*rule.in_interface)) {
+      VLOG_WARN(
+          "%s:%d: no packet enters PREROUTING by %s, which is the port "
+          "LOCAL of %s: write the rule for OUTPUT, without -i",
+          options_.policy_file.c_str(), rule.where.line,
+          rule.in_interface->c_str(), options_.bridge.c_str());
+    } else if (is && !was) {
+      VLOG_WARN("%s:%d: %s has no port %s: the rule sleeps until there is one",
+                options_.policy_file.c_str(), rule.where.line,
+                options_.bridge.c_str(), rule.in_interface->c_str());
+    } else if (was && !is) {
+      VLOG_INFO("%s:%d: port %s is there: the rule is in force",
+                options_.policy_file.c_str(), rule.where.line,
+                rule.in_interface->c_str());
+    }
+  }
+}
+
+void Controller::HandleApplied(const std::string& error,
+                               const std::vector<FlowChange>& changes) {
+  if (!error.empty()) {
+    FinishSynchronization(error, "");
+    return;
+  }
+  CarryCounters(changes);
+  size_t n[3] = {};
+  for (const FlowChange& change : changes) {
+    n[static_cast<int>(change.kind)]++;
+  }
+  FinishSynchronization("", std::to_string(n[2]) + " added, " +
+                                std::to_string(n[1]) + " modified, " +
+                                std::to_string(n[0]) + " deleted");
+}
+
+// A rule that stays keeps the counts of those of its flows that went, because
+// its port was renumbered or there was no more room between its neighbours.
+void Controller::CarryCounters(const std::vector<FlowChange>& changes) {
+  for (const FlowChange& change : changes) {
+    if (change.kind == FlowChange::Kind::kDelete &&
+        DecodeCookie(change.flow.cookie)) {
+      carried_[change.flow.cookie] += {change.flow.packets, change.flow.bytes};
+    }
+  }
+  if (!loaded_) {
+    carried_.clear();
+    return;
+  }
+  if (due_) {
+    return;  // Another policy was loaded meanwhile; its rules are not yet
+             // known.
+  }
+  std::vector<RuleId> ids = loaded_->program.ids;
+  for (const Chain chain : kChains) {
+    ids.push_back(ChainId(chain));
+  }
+  std::sort(ids.begin(), ids.end());
+  std::erase_if(carried_, [&](const auto& entry) {
+    return !std::binary_search(ids.begin(), ids.end(),
+                               DecodeCookie(entry.first)->id);
+  });
+}
+
+void Controller::FinishSynchronization(const std::string& error,
+                                       const std::string& summary) {
+  synchronizing_ = false;
+  if (error.empty()) {
+    const std::string text =
+        options_.bridge + ": " +
+        (loaded_ ? Count(loaded_->policy.rules.size(), "rule") + ", " +
+                       Count(flows_, "flow")
+                 : std::string("cleared")) +
+        ": " + summary;
+    VLOG_INFO("%s", text.c_str());
+    last_error_.clear();
+    for (const Done& done : std::exchange(served_, {})) {
+      done(true, text + "\n");
+    }
+  } else {
+    if (error != last_error_) {
+      VLOG_ERR("%s: table %d is not as the policy says: %s",
+               options_.bridge.c_str(), options_.table, error.c_str());
+    }
+    last_error_ = error;
+    due_ = true;
+    not_before_ = now_() + kRetryAfter;
+    for (const Done& done : std::exchange(served_, {})) {
+      done(false, options_.bridge + ": " + error + "\n");
+    }
+  }
+}
+
+void Controller::List(Done done) {
+  if (!connection_->IsConnected()) {
+    done(false, options_.bridge + ": " + connection_->Describe() + "\n");
+    return;
+  }
+  connection_->ReadState(
+      [this, done = std::move(done)](const std::string& error,
+                                     const SwitchState& state) {
+        if (error.empty()) {
+          done(true, ListAsJson(state).dump());
+        } else {
+          done(false, options_.bridge + ": " + error + "\n");
+        }
+      });
+}
+
+nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
+  using nlohmann::json;
+  json list = {{"bridge", options_.bridge},
+               {"table", options_.table},
+               {"policy", options_.policy_file},
+               {"chains", json::array()}};
+  if (!loaded_ || loaded_->program.ids.size() != loaded_->policy.rules.size()) {
+    return list;
+  }
+  const Policy& policy = loaded_->policy;
+  CookieCounters counters = SumByCookie(state.flows);
+  for (const auto& [cookie, carried] : carried_) {
+    counters[cookie] += carried;
+  }
+  const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters);
+
+  for (const Chain chain : kChains) {
+    const auto chain_policy = policy.chain_policies.find(chain);
+    json rules = json::array();
+    for (size_t r = 0; r < policy.rules.size(); r++) {
+      const Rule& rule = policy.rules[r];
+      if (rule.chain != chain) {
+        continue;
+      }
+      const bool dormant =
+          std::find(loaded_->dormant.begin(), loaded_->dormant.end(), r) !=
+          loaded_->dormant.end();
+      json entry = {{"line", rule.where.line},
+                    {"rule", FormatRule(rule)},
+                    {"packets", counts.rules[r].packets},
+                    {"bytes", counts.rules[r].bytes},
+                    {"dormant", dormant}};
+      if (const Mirror* mirror = rule.mirror()) {
+        entry["action"] = FormatMirror(*mirror);
+      }
+      rules.push_back(std::move(entry));
+    }
+    list["chains"].push_back(
+        {{"chain", ChainName(chain)},
+         {"policy", VerdictName(chain_policy == policy.chain_policies.end()
+                                    ? Verdict::kAccept
+                                    : chain_policy->second)},
+         {"packets", counts.chains.at(chain).packets},
+         {"bytes", counts.chains.at(chain).bytes},
+         {"rules", std::move(rules)}});
+  }
+  return list;
+}
+
+std::string Controller::Status() const {
+  std::string s = "bridge: " + options_.bridge + ", table " +
+                  std::to_string(options_.table) + "\n";
+  s += "switch: " + connection_->Describe() + "\n";
+  s += "tap: " +
+       (tap_config_ ? tap_config_->Describe()
+                    : "not set by this daemon: set other_config:"
+                      "rmirror-ingress-table=" +
+                          std::to_string(options_.table)) +
+       "\n";
+  s += "policy: " + options_.policy_file + ": ";
+  if (loaded_) {
+    s += Count(loaded_->policy.rules.size(), "rule") + ", " +
+         std::to_string(loaded_->dormant.size()) + " dormant, " +
+         Count(flows_, "flow") + "\n";
+  } else {
+    s += "not in force\n";
+  }
+  s += "state: " +
+       (!last_error_.empty()     ? "out of date: " + last_error_
+        : due_ || synchronizing_ ? std::string("being brought up to date")
+                                 : std::string("up to date")) +
+       "\n";
+  return s;
+}
+
+}  // namespace ovs_rmirror

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeps the tap table of a switch as a policy file says.
+
+#ifndef CONTROLLER_CONTROLLER_H
+#define CONTROLLER_CONTROLLER_H
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/counters.h"
+#include "controller/rules.h"
+#include "controller/stages.h"
+#include "controller/switch_connection.h"
+#include "controller/tap_config.h"
+
+namespace ovs_rmirror {
+
+class Controller {
+ public:
+  struct Options {
+    std::string bridge;  // As messages call it.
+    std::string policy_file;
+    uint8_t table = 252;
+  };
+
+  // The outcome of a command: what it did, or what went wrong.
+  using Done = std::function<void(bool good, const std::string& text)>;
+
+  // `tap_config` may be null: then somebody else sets the tap table.  `now`
+  // returns milliseconds that never go back.
+  Controller(Options options, std::unique_ptr<SwitchConnection> connection,
+             std::unique_ptr<TapConfig> tap_config,
+             std::function<int64_t()> now);
+
+  // Makes progress without blocking.  Wait() makes the next poll_block() wake
+  // up when there is more to do, and returns the time of `now` at which it must
+  // in any case, if there is one.
+  void Run();
+  std::optional<int64_t> Wait();
+
+  // Reads the policy file and brings the switch to it.  If the file has an
+  // error, nothing changes.  Calls `done` when the switch has the policy, at
+  // once if it is not connected.
+  void Reload(Done done);
+
+  // Removes our flows and clears the tap table's setting.  Nothing is mirrored
+  // until the next Reload().
+  void Clear(Done done);
+
+  // Says the rules in force and their counters, as JSON.
+  void List(Done done);
+
+  // What there is to know about the daemon, for people.
+  std::string Status() const;
+
+ private:
+  struct LoadedPolicy {
+    Policy policy;
+    Program program;
+    std::vector<size_t> dormant;
+  };
+
+  std::string ReadPolicyFile(Policy* policy) const;
+  void Synchronize();
+  void HandleState(const std::string& error, const SwitchState& state);
+  std::string Plan(const SwitchState& state, std::vector<FlowChange>* changes);
+  void HandleApplied(const std::string& error,
+                     const std::vector<FlowChange>& changes);
+  void CarryCounters(const std::vector<FlowChange>& changes);
+  void LogDormantRules(const LoadedPolicy& before,
+                       const PortNumbers& ports) const;
+  void FinishSynchronization(const std::string& error,
+                             const std::string& summary);
+  nlohmann::json ListAsJson(const SwitchState& state) const;
+
+  const Options options_;
+  const std::unique_ptr<SwitchConnection> connection_;
+  const std::unique_ptr<TapConfig> tap_config_;
+  const std::function<int64_t()> now_;
+
+  std::optional<LoadedPolicy> loaded_;  // None after Clear(), and at first.
+  size_t flows_ = 0;                    // That the policy takes.
+
+  // Counts of flows that were replaced while their rule stayed.
+  CookieCounters carried_;
+
+  uint64_t generation_ = 0;  // Of the connection, last synchronized with.
+  bool due_ = false;         // The switch may not be as the policy says.
+  bool synchronizing_ = false;
+  int64_t not_before_ = 0;     // Time of the next attempt.
+  std::string last_error_;     // Of the last attempt; empty: in order.
+  std::vector<Done> waiting_;  // For the next synchronization.
+  std::vector<Done> served_;   // By the one that is going on.
+};
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_CONTROLLER_H

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/openflow_connection.h"
+
+#include <cinttypes>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "controller/ovs.h"
+
+VLOG_DEFINE_THIS_MODULE(openflow_connection);
+
+namespace ovs_rmirror {
+
+namespace {
+
+struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+
+constexpr int kProbeInterval = 5;  // Seconds.
+constexpr int kMaxBackoff = 8;     // Seconds.
+constexpr uint32_t kVersions =
+    1u << OFP13_VERSION | 1u << OFP14_VERSION | 1u << OFP15_VERSION;
+constexpr const char* kConnectionLost = "the connection to the switch broke";
+
+struct OfpbufDelete {
+  void operator()(struct ofpbuf* b) const { ofpbuf_delete(b); }
+};
+using Message = std::unique_ptr<struct ofpbuf, OfpbufDelete>;
+
+const struct ofp_header* HeaderOf(const struct ofpbuf* message) {
+  return static_cast<const struct ofp_header*>(message->data);
+}
+
+// A growing text of libopenvswitch.
+class DynamicString {
+ public:
+  DynamicString() { ds_init(&ds_); }
+  ~DynamicString() { ds_destroy(&ds_); }
+  DynamicString(const DynamicString&) = delete;
+  DynamicString& operator=(const DynamicString&) = delete;
+
+  struct ds* get() {
+    return &ds_;
+  }
+  std::string str() const { return {ds_.string ? ds_.string : "", ds_.length}; }
+
+ private:
+  struct ds ds_;
+};
+
+std::string FormatOfpacts(const struct ofpact* ofpacts, size_t length) {
+  DynamicString s;
+  struct ofpact_format_params params = {};
+  params.s = s.get();
+  ofpacts_format(ofpacts, length, &params);
+  return s.str();
+}
+
+// A flow as messages call it.
+std::string FormatForMessage(const SwitchFlow& flow) {
+  return "flow priority=" + std::to_string(flow.priority) + "," + flow.match +
+         ",actions=" + flow.actions;
+}
+
+// A parsed flow modification.
+class FlowMod {
+ public:
+  FlowMod() = default;
+  ~FlowMod() {
+    if (parsed_) {
+      minimatch_destroy(&fm_.match);
+      free(fm_.ofpacts);
+    }
+  }
+  FlowMod(const FlowMod&) = delete;
+  FlowMod& operator=(const FlowMod&) = delete;
+
+  // Returns what is wrong with `flow`, or an empty string.
+  std::string Parse(const SwitchFlow& flow, uint8_t table, int command) {
+    char head[80];
+    const bool is_add = command == OFPFC_ADD;
+    std::string text;
+    if (is_add) {
+      snprintf(head, sizeof head, "cookie=0x%" PRIx64 ",", flow.cookie);
+      text = head;
+    }
+    snprintf(head, sizeof head, "table=%u,priority=%u,", unsigned{table},
+             unsigned{flow.priority});
+    text += head + flow.match;
+    if (command != OFPFC_DELETE_STRICT) {
+      text += ",actions=" + flow.actions;
+    }
+    char* error = parse_ofp_flow_mod_str(&fm_, text.c_str(), nullptr, nullptr,
+                                         command, &usable_protocols_);
+    if (error) {
+      const std::string message = FormatForMessage(flow) + ": " + error;
+      free(error);
+      return message;
+    }
+    parsed_ = true;
+    return "";
+  }
+
+  enum ofputil_protocol usable_protocols() const { return usable_protocols_; }
+  const struct ofputil_flow_mod& get() const { return fm_; }
+
+ private:
+  struct ofputil_flow_mod fm_;
+  enum ofputil_protocol usable_protocols_ {};
+  bool parsed_ = false;
+};
+
+// A reading of flows and ports: two multipart requests.
+struct Reading {
+  ovs_be32 flows_xid = 0, ports_xid = 0;
+  bool flows_complete = false, ports_complete = false;
+  SwitchState state;
+  SwitchConnection::StateDone done;
+};
+
+// A change of flows: one bundle, of which everything up to a barrier is sent
+// at once.  If no error comes before the barrier's reply, it is committed.
+struct Bundle {
+  ovs_be32 barrier_xid = 0;
+  ovs_be32 commit_xid = 0;
+  uint32_t id = 0;
+  std::map<ovs_be32, std::string> requests;  // What each message is for.
+  std::string error;                         // The first one.
+  SwitchConnection::ApplyDone done;
+};
+
+class OpenFlowConnection final : public SwitchConnection {
+ public:
+  OpenFlowConnection(const std::string& target, uint8_t table)
+      : table_(table),
+        rconn_(rconn_create(kProbeInterval, kMaxBackoff, DSCP_DEFAULT,
+                            kVersions)) {
+    rconn_connect(rconn_, target.c_str(), target.c_str());
+  }
+  ~OpenFlowConnection() override { rconn_destroy(rconn_); }
+  OpenFlowConnection(const OpenFlowConnection&) = delete;
+  OpenFlowConnection& operator=(const OpenFlowConnection&) = delete;
+
+  void Run() override;
+  void Wait() override;
+  bool IsConnected() const override { return rconn_is_connected(rconn_); }
+  uint64_t Generation() const override { return generation_; }
+  std::string Describe() const override;
+  void ReadState(StateDone done) override;
+  void Apply(const std::vector<FlowChange>& changes, ApplyDone done) override;
+  std::string Canonicalize(const SwitchFlow& flow, SwitchFlow* result) override;
+
+ private:
+  enum ofputil_protocol Protocol() const {
+    return ofputil_protocol_from_ofp_version(version_);
+  }
+
+  // Sends `message` and returns its transaction id.  Takes ownership.
+  ovs_be32 Send(struct ofpbuf* message);
+  void StartConnection();
+  void FailAll();
+  void Receive(const struct ofpbuf* message);
+  void ReceiveConfig(const struct ofp_header* header);
+  void ReceiveFlows(const struct ofpbuf* message);
+  void ReceivePorts(const struct ofpbuf* message);
+  void ReceiveError(const struct ofpbuf* message);
+  void FinishReading(const std::string& error);
+  ovs_be32 SendBundleControl(uint32_t id, uint16_t type);
+  void EndBundle();
+  void FinishBundle(std::string error);
+
+  const uint8_t table_;
+  struct rconn* const rconn_;
+  unsigned int seqno_ = 0;  // Of the connection that Run() has seen.
+  // The same connection's.  Stays when it breaks, which any Send() may find.
+  enum ofp_version version_ = OFP13_VERSION;
+  uint64_t generation_ = 0;
+  uint32_t next_bundle_id_ = 1;
+  std::vector<Reading> readings_;  // Replies come in this order.
+  std::optional<Bundle> bundle_;   // At most one at a time.
+};
+
+ovs_be32 OpenFlowConnection::Send(struct ofpbuf* message) {
+  const ovs_be32 xid = HeaderOf(message)->xid;
+  rconn_send(rconn_, message, nullptr);
+  return xid;
+}
+
+void OpenFlowConnection::Run() {
+  rconn_run(rconn_);
+  const unsigned int seqno = rconn_get_connection_seqno(rconn_);
+  if (seqno != seqno_ || !IsConnected()) {
+    FailAll();
+  }
+  if (seqno != seqno_ && IsConnected()) {
+    seqno_ = seqno;
+    StartConnection();
+  }
+  // Bounded, so that the rest of the daemon gets its turn.
+  for (int i = 0; i < 100; i++) {
+    const Message message(rconn_recv(rconn_));
+    if (!message) {
+      break;
+    }
+    Receive(message.get());
+  }
+}
+
+void OpenFlowConnection::Wait() {
+  rconn_run_wait(rconn_);
+  rconn_recv_wait(rconn_);
+}
+
+std::string OpenFlowConnection::Describe() const {
+  const std::string target = rconn_get_target(rconn_);
+  if (IsConnected()) {
+    return "connected to " + target + ", OpenFlow 1." +
+           std::to_string(version_ - OFP10_VERSION);
+  }
+  const int error = rconn_get_last_error(rconn_);
+  return "not connected to " + target +
+         (error ? std::string(": ") + ovs_retval_to_string(error) : "");
+}
+
+// Asks for news of ports, and for no packets.  A connection to a bridge's
+// management socket gets no messages by itself unless its "miss send length" is
+// set.  The same message sets how the switch treats fragments, so its current
+// configuration comes first.
+void OpenFlowConnection::StartConnection() {
+  version_ = static_cast<enum ofp_version>(rconn_get_version(rconn_));
+  struct ofputil_async_cfg async = {};
+  const uint32_t reasons = 1u << OFPPR_ADD | 1u << OFPPR_DELETE;
+  async.primary[OAM_PORT_STATUS] = reasons;
+  async.secondary[OAM_PORT_STATUS] = reasons;
+  Send(ofputil_encode_set_async_config(
+      &async,
+      1u << OAM_PACKET_IN | 1u << OAM_PORT_STATUS | 1u << OAM_FLOW_REMOVED,
+      version_));
+  Send(ofpraw_alloc(OFPRAW_OFPT_GET_CONFIG_REQUEST, version_, 0));
+  generation_++;
+}
+
+void OpenFlowConnection::FailAll() {
+  while (!readings_.empty()) {
+    FinishReading(kConnectionLost);
+  }
+  if (bundle_) {
+    FinishBundle(kConnectionLost);
+  }
+}
+
+void OpenFlowConnection::Receive(const struct ofpbuf* message) {
+  const struct ofp_header* header = HeaderOf(message);
+  enum ofptype type;
+  if (ofptype_decode(&type, header)) {
+    return;
+  }
+  switch (static_cast<int>(type)) {
+    case OFPTYPE_ECHO_REQUEST:
+      Send(ofputil_encode_echo_reply(header));
+      break;
+    case OFPTYPE_GET_CONFIG_REPLY:
+      ReceiveConfig(header);
+      break;
+    case OFPTYPE_PORT_STATUS:
+      generation_++;
+      break;
+    case OFPTYPE_FLOW_STATS_REPLY:
+      ReceiveFlows(message);
+      break;
+    case OFPTYPE_PORT_DESC_STATS_REPLY:
+      ReceivePorts(message);
+      break;
+    case OFPTYPE_BARRIER_REPLY:
+      if (bundle_ && header->xid == bundle_->barrier_xid) {
+        EndBundle();
+      }
+      break;
+    case OFPTYPE_BUNDLE_CONTROL:
+      if (bundle_ && header->xid == bundle_->commit_xid) {
+        FinishBundle(bundle_->error);
+      }
+      break;
+    case OFPTYPE_ERROR:
+      ReceiveError(message);
+      break;
+    default:
+      break;
+  }
+}
+
+void OpenFlowConnection::ReceiveConfig(const struct ofp_header* header) {
+  struct ofputil_switch_config config;
+  ofputil_decode_get_config_reply(header, &config);
+  config.miss_send_len = OFP_DEFAULT_MISS_SEND_LEN;
+  Send(ofputil_encode_set_config(&config, version_));
+}
+
+void OpenFlowConnection::ReceiveFlows(const struct ofpbuf* message) {
+  if (readings_.empty() ||
+      HeaderOf(message)->xid != readings_.front().flows_xid) {
+    return;
+  }
+  Reading& reading = readings_.front();
+  struct ofpbuf rest = *message;
+  struct ofpbuf ofpacts;
+  ofpbuf_init(&ofpacts, 0);
+  int error;
+  for (;;) {
+    struct ofputil_flow_stats fs;
+    error = ofputil_decode_flow_stats_reply(&fs, &rest, false, &ofpacts);
+    if (error) {
+      break;
+    }
+    DynamicString match;
+    match_format(&fs.match, nullptr, match.get(), OFP_DEFAULT_PRIORITY);
+    SwitchFlow flow;
+    flow.priority = fs.priority;
+    flow.cookie = ntohll(fs.cookie);
+    flow.match = match.str();
+    flow.actions = FormatOfpacts(fs.ofpacts, fs.ofpacts_len);
+    // All ones: the switch does not know.
+    flow.packets = fs.packet_count == UINT64_MAX ? 0 : fs.packet_count;
+    flow.bytes = fs.byte_count == UINT64_MAX ? 0 : fs.byte_count;
+    reading.state.flows.push_back(std::move(flow));
+  }
+  ofpbuf_uninit(&ofpacts);
+  if (error != EOF) {
+    FinishReading("the switch sent flows that cannot be decoded");
+    return;
+  }
+  if (!ofpmp_more(HeaderOf(message))) {
+    reading.flows_complete = true;
+    if (reading.ports_complete) {
+      FinishReading("");
+    }
+  }
+}
+
+void OpenFlowConnection::ReceivePorts(const struct ofpbuf* message) {
+  const struct ofp_header* header = HeaderOf(message);
+  if (readings_.empty() || header->xid != readings_.front().ports_xid) {
+    return;
+  }
+  Reading& reading = readings_.front();
+  struct ofpbuf rest = *message;
+  ofpraw_pull_assert(&rest);
+  struct ofputil_phy_port port;
+  while (!ofputil_pull_phy_port(static_cast<enum ofp_version>(header->version),
+                                &rest, &port)) {
+    reading.state.ports[port.name] = port.port_no == OFPP_LOCAL
+                                         ? kPortLocal
+                                         : static_cast<uint16_t>(port.port_no);
+  }
+  if (!ofpmp_more(header)) {
+    reading.ports_complete = true;
+    if (reading.flows_complete) {
+      FinishReading("");
+    }
+  }
+}
+
+void OpenFlowConnection::ReceiveError(const struct ofpbuf* message) {
+  const struct ofp_header* header = HeaderOf(message);
+  const enum ofperr ofperr = ofperr_decode_msg(header, nullptr);
+  const std::string name = ofperr ? ofperr_get_name(ofperr) : "unknown error";
+  if (!readings_.empty() && (header->xid == readings_.front().flows_xid ||
+                             header->xid == readings_.front().ports_xid)) {
+    FinishReading("the switch refused to list its flows and ports: " + name);
+    return;
+  }
+  if (bundle_) {
+    const auto request = bundle_->requests.find(header->xid);
+    if (request != bundle_->requests.end()) {
+      // What comes after the first error follows from it.
+      if (bundle_->error.empty()) {
+        bundle_->error = "the switch refused " + request->second + ": " + name;
+        if (name == "OFPBAC_BAD_VENDOR_TYPE" || name == "OFPBAC_BAD_TYPE" ||
+            name == "OFPBAC_BAD_EXP_TYPE") {
+          bundle_->error += " (its ovs-vswitchd does not know rmirror)";
+        }
+      }
+      if (header->xid == bundle_->commit_xid) {
+        FinishBundle(bundle_->error);
+      }
+      return;
+    }
+  }
+  VLOG_WARN_RL(&rl, "%s: unexpected %s", rconn_get_target(rconn_),
+               name.c_str());
+}
+
+void OpenFlowConnection::ReadState(StateDone done) {
+  Reading reading;
+  struct ofputil_flow_stats_request request = {};
+  match_init_catchall(&request.match);
+  request.out_port = OFPP_ANY;
+  request.out_group = OFPG_ANY;
+  request.table_id = table_;
+  reading.flows_xid =
+      Send(ofputil_encode_flow_stats_request(&request, Protocol()));
+  reading.ports_xid =
+      Send(ofputil_encode_port_desc_stats_request(version_, OFPP_ANY));
+  reading.done = std::move(done);
+  readings_.push_back(std::move(reading));
+}
+
+void OpenFlowConnection::FinishReading(const std::string& error) {
+  Reading reading = std::move(readings_.front());
+  readings_.erase(readings_.begin());
+  reading.done(error, error.empty() ? std::move(reading.state) : SwitchState{});
+}
+
+ovs_be32 OpenFlowConnection::SendBundleControl(uint32_t id, uint16_t type) {
+  struct ofputil_bundle_ctrl_msg control = {};
+  control.bundle_id = id;
+  control.type = type;
+  control.flags = OFPBF_ATOMIC | OFPBF_ORDERED;
+  return Send(ofputil_encode_bundle_ctrl_request(version_, &control));
+}
+
+void OpenFlowConnection::Apply(const std::vector<FlowChange>& changes,
+                               ApplyDone done) {
+  bundle_.emplace();
+  bundle_->id = next_bundle_id_++;
+  bundle_->done = std::move(done);
+  bundle_->requests[SendBundleControl(bundle_->id, OFPBCT_OPEN_REQUEST)] =
+      "to open a bundle";
+  for (const FlowChange& change : changes) {
+    const int command = change.kind == FlowChange::Kind::kAdd ? OFPFC_ADD
+                        : change.kind == FlowChange::Kind::kModify
+                            ? OFPFC_MODIFY_STRICT
+                            : OFPFC_DELETE_STRICT;
+    FlowMod mod;
+    std::string error = mod.Parse(change.flow, table_, command);
+    const std::string text = FormatForMessage(change.flow);
+    if (error.empty() && !(mod.usable_protocols() & Protocol())) {
+      error = text + ": not possible in OpenFlow 1." +
+              std::to_string(version_ - OFP10_VERSION);
+    }
+    if (!error.empty()) {
+      if (bundle_->error.empty()) {
+        bundle_->error = error;
+      }
+      break;
+    }
+    const Message inner(ofputil_encode_flow_mod(&mod.get(), Protocol()));
+    ofpmsg_update_length(inner.get());
+    struct ofputil_bundle_add_msg add = {};
+    add.bundle_id = bundle_->id;
+    add.flags = OFPBF_ATOMIC | OFPBF_ORDERED;
+    add.msg = HeaderOf(inner.get());
+    bundle_->requests[Send(ofputil_encode_bundle_add(version_, &add))] = text;
+  }
+  bundle_->barrier_xid = Send(ofputil_encode_barrier_request(version_));
+}
+
+// The switch has all of the bundle.
+void OpenFlowConnection::EndBundle() {
+  if (!bundle_->error.empty()) {
+    SendBundleControl(bundle_->id, OFPBCT_DISCARD_REQUEST);
+    FinishBundle(bundle_->error);
+    return;
+  }
+  bundle_->commit_xid = SendBundleControl(bundle_->id, OFPBCT_COMMIT_REQUEST);
+  bundle_->requests[bundle_->commit_xid] = "to commit a bundle";
+}
+
+void OpenFlowConnection::FinishBundle(std::string error) {
+  const ApplyDone done = std::move(bundle_->done);
+  bundle_.reset();
+  done(error);
+}
+
+// What a switch prints depends on how the version of OpenFlow encodes it, so
+// the flow is encoded as for the switch and decoded again.
+std::string OpenFlowConnection::Canonicalize(const SwitchFlow& flow,
+                                             SwitchFlow* result) {
+  FlowMod mod;
+  std::string error = mod.Parse(flow, table_, OFPFC_ADD);
+  if (!error.empty()) {
+    return error;
+  }
+  const Message message(ofputil_encode_flow_mod(&mod.get(), Protocol()));
+  ofpmsg_update_length(message.get());
+
+  struct ofputil_flow_mod decoded;
+  struct ofpbuf ofpacts;
+  ofpbuf_init(&ofpacts, 0);
+  const enum ofperr ofperr =
+      ofputil_decode_flow_mod(&decoded, HeaderOf(message.get()), Protocol(),
+                              nullptr, nullptr, &ofpacts, OFPP_MAX, UINT8_MAX);
+  if (ofperr) {
+    error = FormatForMessage(flow) + ": " + ofperr_get_name(ofperr);
+  } else {
+    DynamicString match;
+    minimatch_format(&decoded.match, nullptr, nullptr, match.get(),
+                     OFP_DEFAULT_PRIORITY);
+    *result = flow;
+    result->match = match.str();
+    result->actions = FormatOfpacts(decoded.ofpacts, decoded.ofpacts_len);
+    minimatch_destroy(&decoded.match);
+  }
+  ofpbuf_uninit(&ofpacts);
+  return error;
+}
+
+}  // namespace
+
+std::unique_ptr<SwitchConnection> OpenFlowConnect(const std::string& target,
+                                                  uint8_t table) {
+  return std::make_unique<OpenFlowConnection>(target, table);
+}
+
+}  // namespace ovs_rmirror

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ovs-rmirrorctl: checks and compiles policies, and talks to ovs-rmirrord.
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "controller/diagnostic.h"
+#include "controller/flow_text.h"
+#include "controller/flows.h"
+#include "controller/listing.h"
+#include "controller/ovs.h"
+#include "controller/rule_text.h"
+#include "controller/rules.h"
+#include "controller/stages.h"
+
+namespace ovs_rmirror {
+
+namespace {
+
+enum ExitCode {
+  kExitGood = 0,
+  kExitFailed = 1,       // An error in the policy, or reported by the daemon.
+  kExitUsage = 2,        // A wrong command line.
+  kExitUnreachable = 3,  // No daemon answers.
+};
+
+constexpr const char* kSummary =
+    R"(Mirrors selected traffic of an Open vSwitch bridge to remote sensors.
+
+A policy is written as for iptables, and loaded by ovs-rmirrord:
+
+    *rmirror
+    -A PREROUTING -s 10.66.0.0/16 -j RETURN
+    -A PREROUTING -p tcp --dport 80 -j RMIRROR --target 192.0.2.9 --len 128
+    COMMIT
+
+    PREROUTING  packets that enter the bridge by any port but LOCAL
+    OUTPUT      packets that enter the bridge by LOCAL, from this host
+
+    -j RMIRROR  sends a copy, as TEB in GRE; the packet goes on to later rules
+      --target ADDRESS  the collector's IPv4 or IPv6 address
+      --len N|mtu       bytes to keep of the frame; 0, the default: all of it;
+                        mtu: what fits the MTU of the route
+      --key K           GRE key (default: none)
+      --ttl N           outer TTL (default: 255)
+      --tos N|inherit   outer TOS (default: 0)
+      --df              forbid fragmentation of the copy
+    -j ACCEPT, DROP, RETURN  end the evaluation; the packet itself is never
+                             dropped
+
+    matches: [!] -s -d ADDRESS[/MASK],...   [!] -p PROTOCOL   -i PORT   -4 -6
+             [!] --sport --dport PORT[:PORT]  (with -p tcp, udp or sctp)
+             -m mac [!] --mac-source ADDRESS  -m comment --comment TEXT
+
+    ovs-rmirror.policy(5) has the whole language.
+)";
+
+constexpr const char* kExitCodes =
+    "Exit status: 0 success; 1 an error in the policy, or one that the daemon "
+    "reports;\n2 a wrong command line; 3 no daemon answers.";
+
+std::unique_ptr<SourceText> ReadSource(const std::string& name) {
+  std::string text;
+  if (name == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    return std::make_unique<SourceText>("<stdin>", std::move(text));
+  }
+  errno = 0;
+  std::ifstream file(name, std::ios::binary);
+  std::ostringstream content;
+  if (file) {
+    content << file.rdbuf();
+  }
+  if (!file || file.bad()) {
+    std::cerr << name << ": cannot be read: " << std::strerror(errno) << "\n";
+    return nullptr;
+  }
+  return std::make_unique<SourceText>(name, content.str());
+}
+
+// "NAME=N" of --port.
+bool ParsePort(const std::string& text, PortNumbers* ports) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) {
+    return false;
+  }
+  char* end;
+  const std::string number = text.substr(equals + 1);
+  const unsigned long port = std::strtoul(number.c_str(), &end, 10);
+  if (number.empty() || *end || port == 0 || port > 0xfeff) {
+    return false;
+  }
+  (*ports)[text.substr(0, equals)] = static_cast<uint32_t>(port);
+  return true;
+}
+
+struct CompileOptions {
+  std::string file;
+  std::string stage = "flows";
+  int table = 252;
+  std::vector<std::string> ports;
+};
+
+int Compile(const CompileOptions& options) {
+  PortNumbers ports;
+  for (const std::string& port : options.ports) {
+    if (!ParsePort(port, &ports)) {
+      std::cerr << "--port: '" << port << "' is not NAME=N, like eth0=1\n";
+      return kExitUsage;
+    }
+  }
+  const std::unique_ptr<SourceText> source = ReadSource(options.file);
+  if (!source) {
+    return kExitFailed;
+  }
+
+  Diagnostics diagnostics;
+  std::string output;
+  const auto tokens = Scan(*source, &diagnostics);
+  if (options.stage == "tokens") {
+    output = FormatTokens(tokens);
+  } else {
+    const Policy policy = BuildRules(Parse(tokens, &diagnostics), &diagnostics);
+    if (options.stage == "rules") {
+      output = FormatPolicy(policy);
+    } else if (!diagnostics.HasErrors()) {
+      const Program program = BuildStages(policy, {}, &diagnostics);
+      if (options.stage == "stages") {
+        output = FormatStages(policy, program);
+      } else if (!diagnostics.HasErrors()) {
+        const TapFlows tap = CompileFlows(policy, program, ports, &diagnostics);
+        for (const size_t r : tap.dormant) {
+          const Rule& rule = policy.rules[r];
+          diagnostics.Warning(
+              rule.where,
+              "port " + *rule.in_interface +
+                  " has no number here: the rule has no flows",
+              "give it one: --port " + *rule.in_interface + "=N");
+        }
+        for (const Flow& flow : tap.flows) {
+          output +=
+              FormatFlow(flow, static_cast<uint8_t>(options.table)) + "\n";
+        }
+      }
+    }
+  }
+  std::cerr << Format(*source, diagnostics);
+  if (diagnostics.HasErrors()) {
+    return kExitFailed;
+  }
+  std::cout << output;
+  return kExitGood;
+}
+
+int Check(const std::string& file) {
+  const std::unique_ptr<SourceText> source = ReadSource(file);
+  if (!source) {
+    return kExitFailed;
+  }
+  Diagnostics diagnostics;
+  const Policy policy = ReadPolicy(*source, &diagnostics);
+  if (!diagnostics.HasErrors()) {
+    const TapFlows tap = CompileForAnySwitch(policy, &diagnostics);
+    if (!diagnostics.HasErrors()) {
+      std::cout << source->name() << ": good, rules: " << policy.rules.size()
+                << ", flows: " << tap.flows.size() << "\n";
+    }
+  }
+  std::cerr << Format(*source, diagnostics);
+  return diagnostics.HasErrors() ? kExitFailed : kExitGood;
+}
+
+// Sends `command` to the daemon at `target`, a control socket or the name of a
+// program that has a pidfile.
+int Ask(const std::string& target, const char* command, std::string* reply) {
+  std::string socket = target;
+  if (!target.starts_with('/')) {
+    const std::string base = std::string(ovs_rundir()) + "/" + target;
+    const std::string pidfile = base + ".pid";
+    const pid_t pid = read_pidfile(pidfile.c_str());
+    if (pid < 0) {
+      std::cerr << pidfile << ": " << ovs_strerror(-pid)
+                << ": is ovs-rmirrord running with --pidfile? Else name its "
+                   "control socket: -t SOCKET\n";
+      return kExitUnreachable;
+    }
+    socket = base + "." + std::to_string(pid) + ".ctl";
+  }
+  struct jsonrpc* client;
+  int error = unixctl_client_create(socket.c_str(), &client);
+  char* result = nullptr;
+  char* failure = nullptr;
+  if (!error) {
+    error =
+        unixctl_client_transact(client, command, 0, nullptr, &result, &failure);
+    jsonrpc_close(client);
+  }
+  if (error) {
+    std::cerr << socket << ": " << ovs_retval_to_string(error) << "\n";
+    return kExitUnreachable;
+  }
+  if (failure) {
+    std::cerr << failure;
+    free(failure);
+    return kExitFailed;
+  }
+  *reply = result ? result : "";
+  free(result);
+  return kExitGood;
+}
+
+int AskAndPrint(const std::string& target, const char* command) {
+  std::string reply;
+  const int status = Ask(target, command, &reply);
+  std::cout << reply;
+  return status;
+}
+
+// A rule as the daemon describes it.
+ListedRule ReadListedRule(const nlohmann::json& entry) {
+  const SourceText source(
+      "daemon",
+      "*rmirror\n" + entry.at("rule").get<std::string>() + "\nCOMMIT\n");
+  Diagnostics diagnostics;
+  const Policy policy = ReadPolicy(source, &diagnostics);
+  if (diagnostics.HasErrors() || policy.rules.size() != 1) {
+    throw std::runtime_error(Format(source, diagnostics));
+  }
+  return {
+      policy.rules[0],
+      {entry.at("packets").get<uint64_t>(), entry.at("bytes").get<uint64_t>()},
+      entry.at("dormant").get<bool>()};
+}
+
+std::vector<ListedChain> ReadListing(const nlohmann::json& list) {
+  std::vector<ListedChain> chains;
+  for (const nlohmann::json& entry : list.at("chains")) {
+    ListedChain chain;
+    chain.chain = entry.at("chain") == ChainName(Chain::kOutput)
+                      ? Chain::kOutput
+                      : Chain::kPrerouting;
+    chain.policy = entry.at("policy") == VerdictName(Verdict::kDrop)
+                       ? Verdict::kDrop
+                       : Verdict::kAccept;
+    chain.counters = {entry.at("packets").get<uint64_t>(),
+                      entry.at("bytes").get<uint64_t>()};
+    for (const nlohmann::json& rule : entry.at("rules")) {
+      chain.rules.push_back(ReadListedRule(rule));
+    }
+    chains.push_back(std::move(chain));
+  }
+  return chains;
+}
+
+int List(const std::string& target, bool as_json,
+         const ListingOptions& options) {
+  std::string reply;
+  const int status = Ask(target, "list", &reply);
+  if (status != kExitGood) {
+    return status;
+  }
+  try {
+    const auto list = nlohmann::json::parse(reply);
+    std::cout << (as_json ? list.dump(2) + "\n"
+                          : FormatListing(ReadListing(list), options));
+    return kExitGood;
+  } catch (const std::exception& e) {
+    std::cerr << "the daemon's answer cannot be read; is it of this version "
+                 "("
+              << RMIRROR_VERSION << ")? " << e.what() << "\n";
+    return kExitFailed;
+  }
+}
+
+int Main(int argc, char** argv) {
+  ovs_set_program_name(argv[0], RMIRROR_VERSION);
+  vlog_set_levels(nullptr, VLF_ANY_DESTINATION, VLL_OFF);
+
+  CLI::App app(kSummary, "ovs-rmirrorctl");
+  app.footer(kExitCodes);
+  app.require_subcommand(1);
+  app.fallthrough();  // -t may stand behind the subcommand, too.
+  app.set_version_flag(
+      "-V,--version",
+      std::string("ovs-rmirrorctl (ovs-rmirror) ") + RMIRROR_VERSION);
+  std::string target = "ovs-rmirrord";
+  app.add_option("-t,--daemon", target,
+                 "the daemon's control socket, or its program name: the "
+                 "pidfile in " +
+                     std::string(ovs_rundir()) + " leads to the socket")
+      ->type_name("SOCKET|NAME")
+      ->capture_default_str();
+
+  std::string check_file;
+  CLI::App* check = app.add_subcommand("check", "Check a policy file");
+  check->add_option("FILE", check_file, "the policy; - for standard input")
+      ->required()
+      ->type_name("");
+
+  CompileOptions compile_options;
+  CLI::App* compile = app.add_subcommand(
+      "compile", "Show what a policy file becomes, without a switch");
+  compile
+      ->add_option("FILE", compile_options.file,
+                   "the policy; - for standard input")
+      ->required()
+      ->type_name("");
+  compile
+      ->add_option("--stage", compile_options.stage,
+                   "how far to go; flows are in the syntax of ovs-ofctl(8)")
+      ->check(CLI::IsMember({"tokens", "rules", "stages", "flows"}))
+      ->capture_default_str();
+  compile
+      ->add_option("--port", compile_options.ports,
+                   "the OpenFlow number of a port that -i names")
+      ->type_name("NAME=N")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  compile->add_option("--table", compile_options.table, "the tap table")
+      ->check(CLI::Range(1, 253))
+      ->capture_default_str();
+
+  ListingOptions listing;
+  bool as_json = false;
+  CLI::App* list =
+      app.add_subcommand("list", "Show the rules in force, like iptables -L");
+  list->add_flag("-v,--verbose", listing.verbose, "counters and ports, too");
+  list->add_flag("-n,--numeric", listing.numeric,
+                 "numbers instead of names of protocols and services");
+  list->add_flag("-x,--exact", listing.exact, "counters in full");
+  list->add_flag("--json", as_json, "as JSON");
+
+  CLI::App* reload = app.add_subcommand(
+      "reload",
+      "Load the policy file again; one with an error changes nothing");
+  CLI::App* clear = app.add_subcommand(
+      "clear", "End the mirroring: remove the flows, until the next reload");
+  CLI::App* status =
+      app.add_subcommand("status", "Show what the daemon is doing");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitGood : kExitUsage;
+  }
+  if (*check) {
+    return Check(check_file);
+  } else if (*compile) {
+    return Compile(compile_options);
+  } else if (*list) {
+    return List(target, as_json, listing);
+  } else if (*reload) {
+    return AskAndPrint(target, "reload");
+  } else if (*clear) {
+    return AskAndPrint(target, "clear");
+  } else if (*status) {
+    return AskAndPrint(target, "status");
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+
+}  // namespace ovs_rmirror
+
+int main(int argc, char** argv) { return ovs_rmirror::Main(argc, argv); }

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ovs-rmirrord: keeps a bridge mirroring as a policy file says.
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/controller.h"
+#include "controller/openflow_connection.h"
+#include "controller/ovs.h"
+#include "controller/tap_config.h"
+
+VLOG_DEFINE_THIS_MODULE(ovs_rmirrord);
+
+namespace ovs_rmirror {
+
+namespace {
+
+constexpr int kDefaultTable = 252;
+constexpr int kMaxTable = 253;
+
+struct DaemonOptions {
+  std::string bridge;  // Name or connection method.
+  std::string policy;
+  std::string database;
+  int table = kDefaultTable;
+  const char* unixctl = nullptr;
+};
+
+[[noreturn]] void Usage() {
+  std::printf(
+      "%s: keeps an Open vSwitch bridge mirroring as a policy file says\n"
+      "usage: %s --bridge=BRIDGE --policy=FILE [OPTIONS]\n"
+      "\n"
+      "Required:\n"
+      "  --bridge=NAME|CONNECTION  the bridge, by its name, which stands for\n"
+      "                            unix:%s/NAME.mgmt,\n"
+      "                            or by an OpenFlow connection method\n"
+      "  --policy=FILE             the policy, see ovs-rmirror.policy(5)\n"
+      "\n"
+      "Optional:\n"
+      "  --table=N                 the tap table, 1 to %d (default: %d)\n"
+      "  --db=SERVER               the database in which a bridge given by\n"
+      "                            name gets its tap table set\n"
+      "                            (default: unix:%s/db.sock)\n",
+      program_name, program_name, ovs_rundir(), kMaxTable, kDefaultTable,
+      ovs_rundir());
+  vconn_usage(true, false, false);
+  daemon_usage();
+  vlog_usage();
+  std::printf(
+      "\n"
+      "Other options:\n"
+      "  --unixctl=SOCKET          override default control socket name\n"
+      "  -h, --help                display this help message\n"
+      "  -V, --version             display version information\n"
+      "\n"
+      "SIGHUP reloads the policy.  Removing the daemon leaves the mirror as "
+      "it is;\n"
+      "\"ovs-rmirrorctl clear\" ends it.\n");
+  std::exit(EXIT_SUCCESS);
+}
+
+int ParseTable(const char* text) {
+  char* end;
+  errno = 0;
+  const long table = std::strtol(text, &end, 10);
+  if (errno || end == text || *end || table < 1 || table > kMaxTable) {
+    ovs_fatal(0, "--table: \"%s\" is not a number from 1 to %d", text,
+              kMaxTable);
+  }
+  return static_cast<int>(table);
+}
+
+std::string AbsoluteName(const char* file) {
+  char* name = abs_file_name(nullptr, file);
+  if (!name) {
+    ovs_fatal(errno, "cannot find the current folder");
+  }
+  const std::string result = name;
+  free(name);
+  return result;
+}
+
+DaemonOptions ParseOptions(int argc, char** argv) {
+  enum {
+    OPT_BRIDGE = UCHAR_MAX + 1,
+    OPT_POLICY,
+    OPT_TABLE,
+    OPT_DB,
+    OPT_UNIXCTL,
+    OPT_PEER_CA_CERT,
+    OPT_BOOTSTRAP_CA_CERT,
+    DAEMON_OPTION_ENUMS,
+    VLOG_OPTION_ENUMS,
+    SSL_OPTION_ENUMS,
+  };
+  static const struct option long_options[] = {
+      {"bridge", required_argument, nullptr, OPT_BRIDGE},
+      {"policy", required_argument, nullptr, OPT_POLICY},
+      {"table", required_argument, nullptr, OPT_TABLE},
+      {"db", required_argument, nullptr, OPT_DB},
+      {"unixctl", required_argument, nullptr, OPT_UNIXCTL},
+      {"help", no_argument, nullptr, 'h'},
+      {"version", no_argument, nullptr, 'V'},
+      DAEMON_LONG_OPTIONS,
+      VLOG_LONG_OPTIONS,
+      STREAM_SSL_LONG_OPTIONS,
+      {"peer-ca-cert", required_argument, nullptr, OPT_PEER_CA_CERT},
+      {"bootstrap-ca-cert", required_argument, nullptr, OPT_BOOTSTRAP_CA_CERT},
+      {nullptr, 0, nullptr, 0},
+  };
+
+  DaemonOptions options;
+  options.database = std::string("unix:") + ovs_rundir() + "/db.sock";
+  char* short_options = ovs_cmdl_long_options_to_short_options(long_options);
+  for (;;) {
+    const int c = getopt_long(argc, argv, short_options, long_options, nullptr);
+    if (c == -1) {
+      break;
+    }
+    switch (c) {
+      case OPT_BRIDGE:
+        options.bridge = optarg;
+        break;
+      case OPT_POLICY:
+        options.policy = AbsoluteName(optarg);
+        break;
+      case OPT_TABLE:
+        options.table = ParseTable(optarg);
+        break;
+      case OPT_DB:
+        options.database = optarg;
+        break;
+      case OPT_UNIXCTL:
+        options.unixctl = optarg;
+        break;
+      case 'h':
+        Usage();
+      case 'V':
+        ovs_print_version(OFP13_VERSION, OFP15_VERSION);
+        std::exit(EXIT_SUCCESS);
+
+        DAEMON_OPTION_HANDLERS
+        VLOG_OPTION_HANDLERS
+        STREAM_SSL_OPTION_HANDLERS
+
+      case OPT_PEER_CA_CERT:
+        stream_ssl_set_peer_ca_cert_file(optarg);
+        break;
+      case OPT_BOOTSTRAP_CA_CERT:
+        stream_ssl_set_ca_cert_file(optarg, true);
+        break;
+      case '?':
+        std::exit(EXIT_FAILURE);
+      default:
+        abort();
+    }
+  }
+  free(short_options);
+
+  if (optind < argc) {
+    ovs_fatal(0, "\"%s\" is no option; use --help for usage", argv[optind]);
+  }
+  if (options.bridge.empty()) {
+    ovs_fatal(0, "--bridge is required; use --help for usage");
+  }
+  if (options.policy.empty()) {
+    ovs_fatal(0, "--policy is required; use --help for usage");
+  }
+  return options;
+}
+
+// SIGHUP, seen by the main loop through a pipe.
+int hangup_pipe[2];
+
+void HandleHangup(int) {
+  const int saved_errno = errno;
+  // If the pipe is full, the main loop has enough to see.
+  [[maybe_unused]] const ssize_t n = write(hangup_pipe[1], "", 1);
+  errno = saved_errno;
+}
+
+void CatchHangup() {
+  if (pipe2(hangup_pipe, O_NONBLOCK | O_CLOEXEC)) {
+    VLOG_FATAL("cannot create a pipe: %s", ovs_strerror(errno));
+  }
+  struct sigaction action = {};
+  action.sa_handler = HandleHangup;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGHUP, &action, nullptr);
+}
+
+bool TakeHangup() {
+  char buffer[64];
+  bool any = false;
+  while (read(hangup_pipe[0], buffer, sizeof buffer) > 0) {
+    any = true;
+  }
+  return any;
+}
+
+// Answers a control connection with a command's outcome.  A connection with a
+// request stays until it is answered.
+Controller::Done ReplyTo(struct unixctl_conn* conn) {
+  return [conn](bool good, const std::string& text) {
+    if (good) {
+      unixctl_command_reply(conn, text.c_str());
+    } else {
+      unixctl_command_reply_error(conn, text.c_str());
+    }
+  };
+}
+
+Controller* ControllerOf(void* aux) { return static_cast<Controller*>(aux); }
+
+void RegisterCommands(Controller* controller, bool* exiting) {
+  unixctl_command_register(
+      "reload", "", 0, 0,
+      [](struct unixctl_conn* conn, int, const char**, void* aux) {
+        ControllerOf(aux)->Reload(ReplyTo(conn));
+      },
+      controller);
+  unixctl_command_register(
+      "clear", "", 0, 0,
+      [](struct unixctl_conn* conn, int, const char**, void* aux) {
+        ControllerOf(aux)->Clear(ReplyTo(conn));
+      },
+      controller);
+  unixctl_command_register(
+      "list", "", 0, 0,
+      [](struct unixctl_conn* conn, int, const char**, void* aux) {
+        ControllerOf(aux)->List(ReplyTo(conn));
+      },
+      controller);
+  unixctl_command_register(
+      "status", "", 0, 0,
+      [](struct unixctl_conn* conn, int, const char**, void* aux) {
+        unixctl_command_reply(conn, ControllerOf(aux)->Status().c_str());
+      },
+      controller);
+  unixctl_command_register(
+      "exit", "", 0, 0,
+      [](struct unixctl_conn* conn, int, const char**, void* aux) {
+        *static_cast<bool*>(aux) = true;
+        unixctl_command_reply(conn, nullptr);
+      },
+      exiting);
+}
+
+int64_t Now() { return time_msec(); }
+
+std::unique_ptr<Controller> CreateController(const DaemonOptions& options) {
+  Controller::Options controller_options;
+  controller_options.bridge = options.bridge;
+  controller_options.policy_file = options.policy;
+  controller_options.table = static_cast<uint8_t>(options.table);
+
+  std::string target = options.bridge;
+  std::unique_ptr<TapConfig> tap_config;
+  if (vconn_verify_name(target.c_str())) {
+    target =
+        std::string("unix:") + ovs_rundir() + "/" + options.bridge + ".mgmt";
+    tap_config = OvsdbTapConfig(options.database, options.bridge,
+                                controller_options.table);
+  } else {
+    VLOG_INFO(
+        "%s: only a bridge given by its name gets its tap table set: "
+        "make sure that its other_config:rmirror-ingress-table is %d",
+        target.c_str(), options.table);
+  }
+  return std::make_unique<Controller>(
+      std::move(controller_options),
+      OpenFlowConnect(target, static_cast<uint8_t>(options.table)),
+      std::move(tap_config), Now);
+}
+
+int Main(int argc, char** argv) {
+  ovs_cmdl_proctitle_init(argc, argv);
+  ovs_set_program_name(argv[0], RMIRROR_VERSION);
+  const DaemonOptions options = ParseOptions(argc, argv);
+  fatal_ignore_sigpipe();
+
+  daemonize_start(false);
+  CatchHangup();
+  struct unixctl_server* unixctl;
+  if (unixctl_server_create(options.unixctl, &unixctl)) {
+    return EXIT_FAILURE;
+  }
+  bool exiting = false;
+  const std::unique_ptr<Controller> controller = CreateController(options);
+  RegisterCommands(controller.get(), &exiting);
+
+  // At start there is no policy that could stay in force instead.
+  controller->Reload([&](bool good, const std::string&) {
+    if (!good) {
+      ovs_fatal(0, "%s: not loaded, see the log", options.policy.c_str());
+    }
+  });
+  daemonize_complete();
+  VLOG_INFO("ovs-rmirrord %s", RMIRROR_VERSION);
+
+  while (!exiting) {
+    if (TakeHangup()) {
+      VLOG_INFO("SIGHUP: reloading %s", options.policy.c_str());
+      controller->Reload([](bool, const std::string&) {});
+    }
+    unixctl_server_run(unixctl);
+    controller->Run();
+
+    unixctl_server_wait(unixctl);
+    if (const std::optional<int64_t> when = controller->Wait()) {
+      poll_timer_wait_until(*when);
+    }
+    poll_fd_wait(hangup_pipe[0], POLLIN);
+    if (exiting) {
+      poll_immediate_wake();
+    }
+    poll_block();
+  }
+  unixctl_server_destroy(unixctl);
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+}  // namespace ovs_rmirror
+
+int main(int argc, char** argv) { return ovs_rmirror::Main(argc, argv); }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// First stage: text to tokens, cut as iptables-restore cuts its input.  Words
+// are separated by blanks.  A double quote opens a piece that runs to the next
+// one and may hold blanks; within it a backslash takes the next character as
+// it is.  A line whose first character other than a blank is '#' is a comment.
+
+#ifndef CONTROLLER_SCANNER_H
+#define CONTROLLER_SCANNER_H
+
+#include <string>
+#include <vector>
+
+#include "controller/diagnostic.h"
+
+namespace ovs_rmirror {
+
+enum class TokenKind {
+  kTable,     // "*rmirror", first in its line.  `text` lacks the star.
+  kChain,     // ":NAME", first in its line.  `text` lacks the colon.
+  kCounters,  // "[PACKETS:BYTES]".  `text` lacks the brackets.
+  kNot,       // "!"
+  kWord,      // Any other word, options included.
+  kString,    // A word that was quoted.
+};
+
+struct Token {
+  TokenKind kind = TokenKind::kWord;
+  std::string text;  // Without quotes, escapes resolved.
+  Location where;    // In the source, quotes included.
+};
+
+// The tokens of one line, at least one.
+using TokenLine = std::vector<Token>;
+
+// Returns the lines of `source` that are neither empty nor comments.
+std::vector<TokenLine> Scan(const SourceText& source, Diagnostics* diagnostics);
+
+// One token a line, as `ovs-rmirrorctl compile --stage=tokens` prints them.
+std::string FormatTokens(const std::vector<TokenLine>& lines);
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_SCANNER_H

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fourth stage: rules to first-match lists.
+//
+// The flows of an OpenFlow table are first-match, and a rule with -j RMIRROR
+// lets the packet go on.  A session, however, takes a packet at most once.  So
+// each chain becomes a sequence of stages, all of which see every packet:
+//
+//   - one stage for each session to which the chain mirrors: the rules of this
+//     session and the verdicts before them.  First match is exact here: behind
+//     the first rule of the session that matches, the session has its copy, and
+//     behind a verdict it gets none.
+//
+//   - a last stage with the chain's verdicts alone and, at its end, the chain's
+//     policy.  Nothing is mirrored here.  The packets that it counts are those
+//     that iptables would count for these rules.
+
+#ifndef CONTROLLER_STAGES_H
+#define CONTROLLER_STAGES_H
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/diagnostic.h"
+#include "controller/rules.h"
+
+namespace ovs_rmirror {
+
+// What a rule is, apart from where it stands and its comment: a hash of 40
+// bits, different for each rule of a policy.  An unchanged rule has the same
+// identity after a reload, and so the same flows and counters.
+using RuleId = uint64_t;
+inline constexpr RuleId kMaxRuleId = (RuleId{1} << 40) - 1;
+
+// The identity of a chain's entry and policy.
+RuleId ChainId(Chain chain);
+
+struct Stage {
+  Chain chain = Chain::kPrerouting;
+  std::optional<Session> session;  // None: the chain's verdicts and policy.
+  uint32_t number = 0;             // What reg0 holds in it; never 0.
+  std::vector<size_t> rules;       // Indexes into the policy, in order.
+};
+
+struct Program {
+  std::vector<RuleId> ids;           // Of each rule of the policy.
+  std::vector<uint16_t> priorities;  // Of each rule of the policy.
+
+  // By chain; within a chain sessions in the order in which rules first name
+  // them, then the stage of the verdicts.
+  std::vector<Stage> stages;
+};
+
+// The priorities at which a switch has the rules of an earlier program.
+using InstalledPriorities = std::map<RuleId, uint16_t>;
+
+// The lowest and highest priority of a rule's flows.
+inline constexpr uint16_t kMinRulePriority = 1;
+inline constexpr uint16_t kMaxRulePriority = 65000;
+
+// More sessions in one chain than this do not fit the entry flow.
+inline constexpr size_t kMaxSessionsPerChain = 1000;
+
+// Returns a priority for each of `ids`, each lower than the one before.  As
+// many as possible of those in `installed` are kept, so that a switch must
+// change few flows.  Requires at most kMaxRulePriority ids.
+std::vector<uint16_t> AssignPriorities(const std::vector<RuleId>& ids,
+                                       const InstalledPriorities& installed);
+
+// Returns the program of `policy`.  Adds an error to `diagnostics` if the
+// policy has more rules or sessions than a program can hold.
+Program BuildStages(const Policy& policy, const InstalledPriorities& installed,
+                    Diagnostics* diagnostics);
+
+// As `ovs-rmirrorctl compile --stage=stages` prints them.
+std::string FormatStages(const Policy& policy, const Program& program);
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_STAGES_H

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The switch as the rest of the controller sees it: one tap table of one
+// bridge.  OpenFlowConnection is the real one.
+
+#ifndef CONTROLLER_SWITCH_CONNECTION_H
+#define CONTROLLER_SWITCH_CONNECTION_H
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "controller/flows.h"
+#include "controller/reconcile.h"
+
+namespace ovs_rmirror {
+
+// What a switch has.
+struct SwitchState {
+  std::vector<SwitchFlow> flows;  // Of the tap table.
+  PortNumbers ports;
+};
+
+class SwitchConnection {
+ public:
+  // `error` is empty on success; otherwise `state` is.
+  using StateDone =
+      std::function<void(const std::string& error, const SwitchState& state)>;
+  using ApplyDone = std::function<void(const std::string& error)>;
+
+  virtual ~SwitchConnection() = default;
+
+  // Makes progress without blocking; calls what is done.  Wait() makes the next
+  // poll_block() wake up when there is more to do.
+  virtual void Run() = 0;
+  virtual void Wait() = 0;
+
+  virtual bool IsConnected() const = 0;
+
+  // Changes with each new connection, and whenever ports of the bridge come,
+  // go or get another number: what was read before may be out of date.
+  virtual uint64_t Generation() const = 0;
+
+  // "connected to unix:...", for people.
+  virtual std::string Describe() const = 0;
+
+  // Reads the flows and ports.  Calls `done` from a later Run(), also if the
+  // connection breaks.  Requires IsConnected().
+  virtual void ReadState(StateDone done) = 0;
+
+  // Makes all of `changes`, or none, in their order and as one change for the
+  // packets.  Calls `done` from a later Run(), also if the connection breaks.
+  // Requires IsConnected().
+  virtual void Apply(const std::vector<FlowChange>& changes,
+                     ApplyDone done) = 0;
+
+  // Sets `*result` to the flow of `match`, `actions` and so on as this switch
+  // would print it.  Returns what is wrong with it, or an empty string.
+  // Requires IsConnected().
+  virtual std::string Canonicalize(const SwitchFlow& flow,
+                                   SwitchFlow* result) = 0;
+};
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_SWITCH_CONNECTION_H

@@ -1,0 +1,723 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+#include "ofproto/ofproto-dpif-rmirror.h"
+
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "cmap.h"
+#include "coverage.h"
+#include "dp-packet.h"
+#include "dpif.h"
+#include "flow.h"
+#include "hash.h"
+#include "netdev.h"
+#include "netlink.h"
+#include "odp-rmirror.h"
+#include "ofproto/ofproto-dpif.h"
+#include "openvswitch/hmap.h"
+#include "openvswitch/ofp-actions.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "ovs-router.h"
+#include "ovs-thread.h"
+#include "seq.h"
+#include "simap.h"
+#include "smap.h"
+#include "socket-util.h"
+#include "timeval.h"
+#include "tnl-neigh-cache.h"
+
+VLOG_DEFINE_THIS_MODULE(ofproto_dpif_rmirror);
+
+COVERAGE_DEFINE(rmirror_neigh_request);
+
+const struct rmirror_session RMIRROR_IS_COPY;
+
+/* Returns true if 'session' must not take the packet that the sessions in
+ * 'taken' have taken. */
+bool
+rmirror_taken(const struct ofpbuf *taken,
+              const struct rmirror_session *session)
+{
+    const struct rmirror_session *s = taken->data;
+    size_t n = taken->size / sizeof *s;
+
+    for (size_t i = 0; i < n; i++) {
+        if (rmirror_session_equals(&s[i], session)
+            || rmirror_session_equals(&s[i], &RMIRROR_IS_COPY)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Removes from 'taken', from offset 'start' on, the sessions that are not also
+ * in 'other', 'other_len' bytes of sessions. */
+void
+rmirror_keep_common(struct ofpbuf *taken, size_t start, const void *other,
+                    size_t other_len)
+{
+    struct rmirror_session *s = ofpbuf_at_assert(taken, start, 0);
+    size_t n = (taken->size - start) / sizeof *s;
+    struct ofpbuf others;
+
+    ofpbuf_use_const(&others, other, other_len);
+    taken->size = start;
+    for (size_t i = 0; i < n; i++) {
+        if (rmirror_taken(&others, &s[i])) {
+            struct rmirror_session common = s[i];
+
+            ofpbuf_put(taken, &common, sizeof common);
+        }
+    }
+}
+
+/* Next hops.
+ *
+ * A request is repeated every RESEND_MS as long as a flow wants it:
+ * translation makes it, and every push of the flow's statistics makes it
+ * again.  When the answer comes, the neighbor cache learns it from the packet
+ * and has all flows revalidated. */
+
+enum { RESEND_MS = 1000, FORGET_MS = 10000 };
+
+/* Adding a port that could not be added is tried again after that time. */
+enum { RETRY_PORT_MS = 5000 };
+
+struct request {
+    struct hmap_node node;          /* In 'requests', by 'hop'. */
+    struct rmirror_next_hop hop;
+    long long int wanted;           /* When a flow last wanted it. */
+    long long int next;             /* When to ask, again. */
+};
+
+static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
+static struct hmap requests OVS_GUARDED_BY(mutex)
+    = HMAP_INITIALIZER(&requests);
+
+/* Wakes up the main thread for a new request or a new wanted port. */
+static struct seq *
+wake_seq(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+    static struct seq *seq;
+
+    if (ovsthread_once_start(&once)) {
+        seq = seq_create();
+        ovsthread_once_done(&once);
+    }
+    return seq;
+}
+
+static atomic_bool wants_next_hops = ATOMIC_VAR_INIT(false);
+
+/* Returns true if rmirror_want_next_hops() has been called. */
+bool
+rmirror_wants_next_hops(void)
+{
+    bool on;
+
+    atomic_read_relaxed(&wants_next_hops, &on);
+    return on;
+}
+
+/* Says that there are flows that depend on next hops, and on the devices that
+ * lead there.  From now on, what neighbors answer and changes of devices are
+ * worth looking at. */
+void
+rmirror_want_next_hops(void)
+{
+    if (!rmirror_wants_next_hops()) {
+        atomic_store_relaxed(&wants_next_hops, true);
+        seq_change(tnl_conf_seq);
+    }
+}
+
+/* Asks the network for 'hop', soon, if that has not just been done.  Any
+ * thread may call this.  'hop' must be all zeros but for its members' values.
+ */
+void
+rmirror_request_next_hop(const struct rmirror_next_hop *hop)
+    OVS_EXCLUDED(mutex)
+{
+    uint32_t hash = hash_bytes(hop, sizeof *hop, 0);
+    struct request *r;
+
+    ovs_mutex_lock(&mutex);
+    HMAP_FOR_EACH_WITH_HASH (r, node, hash, &requests) {
+        if (!memcmp(&r->hop, hop, sizeof *hop)) {
+            break;
+        }
+    }
+    if (!r) {
+        r = xmalloc(sizeof *r);
+        r->hop = *hop;
+        r->next = 0;
+        hmap_insert(&requests, &r->node, hash);
+        seq_change(wake_seq());
+    }
+    r->wanted = time_msec();
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Sends an ARP request or a Neighbor Solicitation for 'hop'. */
+static void
+send_request(const struct rmirror_next_hop *hop)
+{
+    struct ofproto_dpif *ofproto
+        = ofproto_dpif_lookup_by_uuid(&hop->ofproto_uuid);
+    if (!ofproto) {
+        return;
+    }
+
+    uint64_t stub[256 / 8];
+    struct dp_packet packet;
+
+    dp_packet_use_stub(&packet, stub, sizeof stub);
+    if (IN6_IS_ADDR_V4MAPPED(&hop->ip)) {
+        compose_arp(&packet, ARP_OP_REQUEST, hop->mac, eth_addr_zero, true,
+                    in6_addr_get_mapped_ipv4(&hop->src),
+                    in6_addr_get_mapped_ipv4(&hop->ip));
+    } else {
+        compose_nd_ns(&packet, hop->mac, &hop->src, &hop->ip);
+    }
+
+    struct ofpact_output output;
+    struct flow flow;
+
+    ofpact_init(&output.ofpact, OFPACT_OUTPUT, sizeof output);
+    output.port = OFPP_TABLE;
+    output.max_len = 0;
+    flow_extract(&packet, &flow);
+    flow.in_port.ofp_port = hop->ofp_port;
+    ofproto_dpif_execute_actions__(ofproto,
+                                   ofproto_dpif_get_tables_version(ofproto),
+                                   &flow, NULL, &output.ofpact, sizeof output,
+                                   0, 0, &packet);
+    dp_packet_uninit(&packet);
+    COVERAGE_INC(rmirror_neigh_request);
+}
+
+/* Sends the requests that are due and forgets those that have been answered or
+ * that no flow wants any longer. */
+static void
+run_requests(void)
+    OVS_EXCLUDED(mutex)
+{
+    long long int now = time_msec();
+    struct rmirror_next_hop *due = NULL;
+    size_t n_due = 0, allocated = 0;
+    struct request *r;
+
+    ovs_mutex_lock(&mutex);
+    HMAP_FOR_EACH_SAFE (r, node, &requests) {
+        struct eth_addr mac;
+
+        if (now < r->next) {
+            continue;
+        }
+        if (now >= r->wanted + FORGET_MS
+            || !tnl_neigh_lookup(r->hop.br_name, &r->hop.ip, &mac)) {
+            hmap_remove(&requests, &r->node);
+            free(r);
+            continue;
+        }
+        r->next = now + RESEND_MS;
+        if (n_due >= allocated) {
+            due = x2nrealloc(due, &allocated, sizeof *due);
+        }
+        due[n_due++] = r->hop;
+    }
+    ovs_mutex_unlock(&mutex);
+
+    /* Not under 'mutex', because sending translates, which may request. */
+    for (size_t i = 0; i < n_due; i++) {
+        send_request(&due[i]);
+    }
+    free(due);
+}
+
+/* GRE ports. */
+
+/* Returns the type of the tunnel port to an IPv4 or IPv6 target. */
+static const char *
+port_type(bool is_ipv4)
+{
+    return is_ipv4 ? "gre" : "ip6gre";
+}
+
+void
+rmirror_ports_init(struct rmirror_ports *ports)
+{
+    for (int i = 0; i < ARRAY_SIZE(ports->port); i++) {
+        atomic_init(&ports->port[i].wanted, false);
+        atomic_init(&ports->port[i].odp_port, odp_to_u32(ODPP_NONE));
+        ports->port[i].next_try = 0;
+    }
+    ports->conf_seq = seq_read(tnl_conf_seq);
+    ports->n_targets = 0;
+}
+
+/* Returns the datapath port for copies to IPv4 or IPv6 targets, ODPP_NONE if
+ * there is none yet.  Then flows are revalidated when it is there. */
+static odp_port_t
+rmirror_port(struct rmirror_ports *ports, bool is_ipv4)
+{
+    uint32_t odp_port;
+    bool wanted;
+
+    atomic_read_relaxed(&ports->port[!is_ipv4].wanted, &wanted);
+    if (!wanted) {
+        atomic_store_relaxed(&ports->port[!is_ipv4].wanted, true);
+        seq_change(wake_seq());
+    }
+    atomic_read_relaxed(&ports->port[!is_ipv4].odp_port, &odp_port);
+    return u32_to_odp(odp_port);
+}
+
+/* Adds a tunnel port of 'type' to the datapath of 'backer' and returns its
+ * number, or ODPP_NONE. */
+static odp_port_t
+add_port(struct dpif_backer *backer, const char *type, const char *dp_port)
+{
+    odp_port_t odp_port = ODPP_NONE;
+    struct netdev *netdev;
+
+    /* Without a configuration a tunnel has no mode, and the kernel datapath
+     * gets no device for it but by its old interface, which knows IPv4 only.
+     */
+    struct smap args = SMAP_CONST1(&args, "remote_ip", "flow");
+
+    int error = netdev_open(dp_port, type, &netdev);
+    if (!error) {
+        error = netdev_set_config(netdev, &args, NULL);
+        if (!error) {
+            error = dpif_port_add(backer->dpif, netdev, &odp_port);
+        }
+        netdev_close(netdev);
+    }
+    if (error) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+
+        VLOG_WARN_RL(&rl, "%s: could not add %s port \"%s\" for remote "
+                     "mirrors (%s)", dpif_name(backer->dpif), type, dp_port,
+                     ovs_strerror(error));
+        return ODPP_NONE;
+    }
+    return odp_port;
+}
+
+/* Part of the garbage collection of tunnel ports: adds the wanted ports to
+ * 'backer->tnl_backers', taking them out of 'unused' where they are there. */
+void
+rmirror_ports_reconfigure(struct dpif_backer *backer, struct simap *unused)
+{
+    for (int i = 0; i < ARRAY_SIZE(backer->rmirror_ports.port); i++) {
+        const char *type = port_type(!i);
+        bool wanted;
+
+        atomic_read_relaxed(&backer->rmirror_ports.port[i].wanted, &wanted);
+        if (!wanted) {
+            continue;
+        }
+
+        char dp_port[IFNAMSIZ];
+        snprintf(dp_port, sizeof dp_port, "%s_sys", type);
+
+        struct simap_node *node = simap_find(unused, dp_port);
+        if (node) {
+            simap_put(&backer->tnl_backers, dp_port, node->data);
+            simap_delete(unused, node);
+        } else if (!simap_contains(&backer->tnl_backers, dp_port)
+                   && time_msec() >= backer->rmirror_ports.port[i].next_try) {
+            odp_port_t odp_port = add_port(backer, type, dp_port);
+
+            if (odp_port != ODPP_NONE) {
+                simap_put(&backer->tnl_backers, dp_port,
+                          odp_to_u32(odp_port));
+            } else {
+                backer->rmirror_ports.port[i].next_try
+                    = time_msec() + RETRY_PORT_MS;
+            }
+        }
+
+        node = simap_find(&backer->tnl_backers, dp_port);
+        atomic_store_relaxed(&backer->rmirror_ports.port[i].odp_port,
+                             node ? node->data : odp_to_u32(ODPP_NONE));
+    }
+}
+
+/* Translation. */
+
+/* Fills in '*flow' as what copies in 'session' look like from outside: GRE
+ * with the addresses in 'via'. */
+void
+rmirror_copy_flow(const struct rmirror_session *session,
+                  const struct rmirror_via *via, struct flow *flow)
+{
+    struct in6_addr src;
+
+    memset(flow, 0, sizeof *flow);
+    flow->packet_type = htonl(PT_ETH);
+    memcpy(&flow->dl_src, via->eth_src, sizeof flow->dl_src);
+    memcpy(&flow->dl_dst, via->eth_dst, sizeof flow->dl_dst);
+    memcpy(&src, via->src, sizeof src);
+    if (rmirror_session_is_ipv4(session)) {
+        flow->dl_type = htons(ETH_TYPE_IP);
+        flow->nw_src = in6_addr_get_mapped_ipv4(&src);
+        flow->nw_dst = in6_addr_get_mapped_ipv4(&session->target);
+    } else {
+        flow->dl_type = htons(ETH_TYPE_IPV6);
+        flow->ipv6_src = src;
+        flow->ipv6_dst = session->target;
+    }
+    flow->nw_proto = IPPROTO_GRE;
+    flow->nw_ttl = session->ttl;
+    flow->nw_tos = session->tos;
+}
+
+/* Returns the largest IP packet that the route to 'target' carries, in bytes,
+ * or 0 if that is not known. */
+static uint32_t
+route_mtu(const struct in6_addr *target)
+{
+    struct in6_addr src = in6addr_any, gw;
+    char out_dev[IFNAMSIZ];
+    struct netdev *netdev;
+    struct ifreq ifr;
+    int mtu = 0;
+
+    if (!ovs_router_lookup(0, target, out_dev, &src, &gw)) {
+        return 0;
+    }
+
+    /* First ask the system: netdev_get_mtu() does not notice changes of a
+     * device that is not a port of the datapath. */
+    if (!af_inet_ifreq_ioctl(out_dev, &ifr, SIOCGIFMTU, "SIOCGIFMTU")) {
+        return ifr.ifr_mtu;
+    }
+    if (!netdev_open(out_dev, NULL, &netdev)) {
+        if (netdev_get_mtu(netdev, &mtu)) {
+            mtu = 0;
+        }
+        netdev_close(netdev);
+    }
+    return mtu;
+}
+
+/* The targets that composed actions have had since this process started.  A
+ * copy for one of them must not be mirrored to another one, or each would be
+ * mirrored to the other for ever. */
+struct target {
+    struct cmap_node node;          /* In 'targets', by 'ip'. */
+    struct in6_addr ip;
+};
+
+static struct cmap targets = CMAP_INITIALIZER;  /* Written under 'mutex'. */
+
+static uint32_t
+target_hash(const struct in6_addr *ip)
+{
+    return hash_bytes(ip, sizeof *ip, 0);
+}
+
+static bool
+is_target(const struct in6_addr *ip)
+{
+    const struct target *t;
+
+    CMAP_FOR_EACH_WITH_HASH (t, node, target_hash(ip), &targets) {
+        if (ipv6_addr_equals(&t->ip, ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes 'ip' a target.  Flows of GRE are then translated again. */
+static void
+add_target(const struct in6_addr *ip)
+    OVS_EXCLUDED(mutex)
+{
+    if (is_target(ip)) {
+        return;
+    }
+
+    ovs_mutex_lock(&mutex);
+    if (!is_target(ip)) {
+        struct target *t = xmalloc(sizeof *t);
+
+        t->ip = *ip;
+        cmap_insert(&targets, &t->node, target_hash(ip));
+        seq_change(wake_seq());
+    }
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Returns true if 'flow' is GRE to or from a target, which might be a copy.
+ * The datapath will not tell copies from other packets, so translation must,
+ * at the cost of matching on the IP protocol and, for GRE, on the addresses.
+ */
+static bool
+flow_may_be_copy(const struct flow *flow, struct flow_wildcards *wc)
+{
+    struct in6_addr src, dst;
+
+    if (!is_ip_any(flow)) {
+        return false;
+    }
+    WC_MASK_FIELD(wc, nw_proto);
+    if (flow->nw_proto != IPPROTO_GRE) {
+        return false;
+    }
+    if (flow->dl_type == htons(ETH_TYPE_IP)) {
+        WC_MASK_FIELD(wc, nw_src);
+        WC_MASK_FIELD(wc, nw_dst);
+        in6_addr_set_mapped_ipv4(&src, flow->nw_src);
+        in6_addr_set_mapped_ipv4(&dst, flow->nw_dst);
+    } else {
+        WC_MASK_FIELD(wc, ipv6_src);
+        WC_MASK_FIELD(wc, ipv6_dst);
+        src = flow->ipv6_src;
+        dst = flow->ipv6_dst;
+    }
+    return is_target(&src) || is_target(&dst);
+}
+
+/* Returns the length of the largest frame whose copy in 'session' fits the
+ * route's MTU, in bytes, or RMIRROR_LEN_ALL if that is not known. */
+static uint32_t
+largest_copy(const struct rmirror_session *session)
+{
+    size_t encap_len = rmirror_encap_len(session);
+    uint32_t mtu = MIN(route_mtu(&session->target), UINT16_MAX);
+
+    return (mtu >= encap_len + RMIRROR_LEN_MIN
+            ? mtu - encap_len : RMIRROR_LEN_ALL);
+}
+
+/* Returns what the "trunc" of the Linux kernel datapath must be told to keep
+ * 'len' bytes of the packet that 'flow' says.  It does not count the outermost
+ * VLAN tag, which is beside the frame.  What is left must have a whole IP
+ * header, or GRE devices drop it, and reach up to the end of the checksum in
+ * the transport header, which the kernel may still have to fill in. */
+static uint32_t
+kernel_trunc_len(uint32_t len, const struct flow *flow,
+                 struct flow_wildcards *wc)
+{
+    uint32_t min = ETH_HEADER_LEN;
+
+    wc->masks.vlans[0].tci |= htons(VLAN_CFI);
+    if (flow->vlans[0].tci & htons(VLAN_CFI)) {
+        len -= VLAN_HEADER_LEN;
+    }
+
+    if (is_ip_any(flow)) {
+        min += (flow->dl_type == htons(ETH_TYPE_IP)
+                ? IP_HEADER_LEN : IPV6_HEADER_LEN);
+        WC_MASK_FIELD(wc, nw_proto);
+        min += (flow->nw_proto == IPPROTO_TCP ? TCP_HEADER_LEN
+                : flow->nw_proto == IPPROTO_UDP ? UDP_HEADER_LEN
+                : flow->nw_proto == IPPROTO_SCTP ? SCTP_HEADER_LEN
+                : 0);
+    }
+    return MAX(len, min);
+}
+
+/* Appends to 'odp_actions' what 'rm' means in actions that any datapath has, a
+ * truncated clone through a GRE port, for the packet that 'flow' says.  Adds
+ * to 'wc' what that depends on.  Returns NULL or, if there is no copy, why: a
+ * string constant. */
+const char *
+rmirror_compose_tunnel(struct dpif_backer *backer, const struct rmirror *rm,
+                       const struct flow *flow, struct flow_wildcards *wc,
+                       struct ofpbuf *odp_actions)
+{
+    const struct rmirror_session *session = &rm->session;
+    bool is_ipv4 = rmirror_session_is_ipv4(session);
+    struct flow_tnl tnl;
+
+    add_target(&session->target);
+    if (flow_may_be_copy(flow, wc)) {
+        return "GRE to or from a target is not mirrored";
+    } else if (!backer->rt_support.clone || !backer->rt_support.trunc) {
+        return "the datapath cannot truncate a clone";
+    }
+
+    odp_port_t odp_port = rmirror_port(&backer->rmirror_ports, is_ipv4);
+    if (odp_port == ODPP_NONE) {
+        return "there is no GRE port for remote mirrors yet";
+    }
+
+    memset(&tnl, 0, sizeof tnl);
+    if (is_ipv4) {
+        tnl.ip_dst = in6_addr_get_mapped_ipv4(&session->target);
+    } else {
+        tnl.ipv6_dst = session->target;
+    }
+    tnl.ip_ttl = session->ttl;
+    tnl.ip_tos = session->tos;
+    if (session->flags & RMIRROR_F_TOS_INHERIT && is_ip_any(flow)) {
+        WC_MASK_FIELD(wc, nw_tos);
+        tnl.ip_tos = flow->nw_tos;
+    }
+    if (is_ipv4) {
+        /* The kernel takes ECN from the packet, whatever is said here, and
+         * the value 1 for "inherit". */
+        tnl.ip_tos &= IP_DSCP_MASK;
+    }
+    if (session->flags & RMIRROR_F_KEY) {
+        tnl.tun_id = htonll(ntohl(session->key));
+        tnl.flags |= FLOW_TNL_F_KEY;
+    }
+    if (session->flags & RMIRROR_F_DF) {
+        tnl.flags |= FLOW_TNL_F_DONT_FRAGMENT;
+    }
+
+    bool df = session->flags & RMIRROR_F_DF;
+    uint32_t fits = (rm->len == RMIRROR_LEN_MTU || df || !is_ipv4
+                     ? largest_copy(session) : RMIRROR_LEN_ALL);
+    uint32_t len = rm->len == RMIRROR_LEN_MTU ? fits : rm->len;
+    bool check = false;
+
+    if (fits && (len == RMIRROR_LEN_ALL || len > fits) && (df || !is_ipv4)) {
+        /* A copy that the kernel must not fragment (over IPv6 it never does)
+         * and that exceeds the MTU must not get to the tunnel, which would
+         * tell the sender of the packet by ICMP to send smaller ones. */
+        if (!df) {
+            len = fits;
+        } else if (backer->rt_support.check_pkt_len) {
+            check = true;
+        } else {
+            return "the datapath cannot drop copies that exceed the MTU";
+        }
+    }
+
+    size_t check_ofs = 0;
+    size_t le_ofs = 0;
+    if (check) {
+        check_ofs = nl_msg_start_nested(odp_actions,
+                                        OVS_ACTION_ATTR_CHECK_PKT_LEN);
+        nl_msg_put_u16(odp_actions, OVS_CHECK_PKT_LEN_ATTR_PKT_LEN, fits);
+        le_ofs = nl_msg_start_nested(
+            odp_actions, OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER);
+        nl_msg_end_nested(odp_actions, le_ofs);
+        le_ofs = nl_msg_start_nested(
+            odp_actions, OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL);
+    }
+
+    size_t ofs = nl_msg_start_nested(odp_actions, OVS_ACTION_ATTR_CLONE);
+    if (len != RMIRROR_LEN_ALL) {
+        struct ovs_action_trunc *trunc;
+
+        trunc = nl_msg_put_unspec_uninit(odp_actions, OVS_ACTION_ATTR_TRUNC,
+                                         sizeof *trunc);
+        trunc->max_len = kernel_trunc_len(len, flow, wc);
+    }
+    odp_put_tunnel_action(&tnl, odp_actions, port_type(is_ipv4));
+    nl_msg_put_odp_port(odp_actions, OVS_ACTION_ATTR_OUTPUT, odp_port);
+    nl_msg_end_nested(odp_actions, ofs);
+
+    if (check) {
+        nl_msg_end_nested(odp_actions, le_ofs);
+        nl_msg_end_nested(odp_actions, check_ofs);
+    }
+    return NULL;
+}
+
+/* Ends the nested OVS_ACTION_ATTR_CLONE that starts at offset 'clone_ofs' of
+ * 'odp_actions'.  If there are only actions in it that leave the packet alone,
+ * they need no clone around them. */
+void
+rmirror_end_tap(struct ofpbuf *odp_actions, size_t clone_ofs)
+{
+    struct nlattr *clone = ofpbuf_at_assert(odp_actions, clone_ofs,
+                                            NLA_HDRLEN);
+    size_t len = odp_actions->size - clone_ofs - NLA_HDRLEN;
+    const struct nlattr *a;
+    size_t left;
+
+    NL_ATTR_FOR_EACH (a, left, (struct nlattr *) (clone + 1), len) {
+        if (nl_attr_type(a) != OVS_ACTION_ATTR_RMIRROR
+            && nl_attr_type(a) != OVS_ACTION_ATTR_CLONE) {
+            nl_msg_end_nested(odp_actions, clone_ofs);
+            return;
+        }
+    }
+    memmove(clone, clone + 1, len);
+    odp_actions->size -= NLA_HDRLEN;
+}
+
+/* Main thread. */
+
+static uint64_t last_wake_seq;
+
+/* Returns true if the 'i'th port of 'backer' is wanted.  Stores in
+ * '*missing' whether it still has to be added. */
+static bool
+port_is_wanted(const struct dpif_backer *backer, int i, bool *missing)
+{
+    uint32_t odp_port;
+    bool wanted;
+
+    atomic_read_relaxed(&backer->rmirror_ports.port[i].wanted, &wanted);
+    atomic_read_relaxed(&backer->rmirror_ports.port[i].odp_port, &odp_port);
+    *missing = wanted && u32_to_odp(odp_port) == ODPP_NONE;
+    return wanted;
+}
+
+/* Returns true if the flows of 'backer' must be revalidated: so that a port
+ * that is wanted can be added, because there is a new target, or because
+ * routes, which composed actions depend on, may have changed. */
+bool
+rmirror_run(struct dpif_backer *backer)
+{
+    uint64_t conf_seq = seq_read(tnl_conf_seq);
+    bool changed = conf_seq != backer->rmirror_ports.conf_seq;
+    bool missing;
+
+    backer->rmirror_ports.conf_seq = conf_seq;
+    last_wake_seq = seq_read(wake_seq());
+    run_requests();
+
+    size_t n_targets = cmap_count(&targets);
+    bool revalidate = n_targets != backer->rmirror_ports.n_targets;
+    backer->rmirror_ports.n_targets = n_targets;
+    for (int i = 0; i < ARRAY_SIZE(backer->rmirror_ports.port); i++) {
+        if (port_is_wanted(backer, i, &missing)
+            && (changed
+                || (missing && time_msec()
+                               >= backer->rmirror_ports.port[i].next_try))) {
+            revalidate = true;
+        }
+    }
+    return revalidate;
+}
+
+/* Arranges for the main loop to wake up when rmirror_run() has work to do for
+ * 'backer'. */
+void
+rmirror_wait(const struct dpif_backer *backer)
+    OVS_EXCLUDED(mutex)
+{
+    struct request *r;
+    bool missing;
+
+    seq_wait(wake_seq(), last_wake_seq);
+    seq_wait(tnl_conf_seq, backer->rmirror_ports.conf_seq);
+
+    for (int i = 0; i < ARRAY_SIZE(backer->rmirror_ports.port); i++) {
+        if (port_is_wanted(backer, i, &missing) && missing) {
+            poll_timer_wait_until(backer->rmirror_ports.port[i].next_try);
+        }
+    }
+
+    ovs_mutex_lock(&mutex);
+    HMAP_FOR_EACH (r, node, &requests) {
+        poll_timer_wait_until(r->next);
+    }
+    ovs_mutex_unlock(&mutex);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What translating rmirror actions needs outside of the translation itself:
+ *
+ *   - Userspace datapath: the next hops of targets.  Translation finds them in
+ *     the neighbor cache of native tunneling; for one that is not there, it
+ *     leaves a request here, and the main thread asks the network.
+ *
+ *   - Datapath that only offers tunnel ports: the GRE port that copies go
+ *     through, which the main thread adds when the first copy wants it.
+ */
+#ifndef OFPROTO_DPIF_RMIRROR_H
+#define OFPROTO_DPIF_RMIRROR_H 1
+
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include "openvswitch/rmirror.h"
+#include "openvswitch/types.h"
+#include "openvswitch/uuid.h"
+#include "ovs-atomic.h"
+#include "packets.h"
+
+struct dpif_backer;
+struct flow;
+struct flow_wildcards;
+struct ofpbuf;
+struct rmirror_via;
+struct simap;
+
+/* The sessions that have taken a packet, as an array of struct rmirror_session
+ * in an ofpbuf.  RMIRROR_IS_COPY in it says that the packet is itself a copy,
+ * which no session takes. */
+extern const struct rmirror_session RMIRROR_IS_COPY;
+bool rmirror_taken(const struct ofpbuf *taken, const struct rmirror_session *);
+void rmirror_keep_common(struct ofpbuf *taken, size_t start, const void *other,
+                         size_t other_len);
+
+/* Datapath actions, in bytes, beyond which there are no more copies: what does
+ * not fit into a Netlink attribute would make the flow a slow one. */
+#define RMIRROR_MAX_ODP_ACTIONS (UINT16_MAX / 2)
+
+/* A next hop whose Ethernet address is not known. */
+struct rmirror_next_hop {
+    struct uuid ofproto_uuid;       /* Bridge that the request leaves by... */
+    ofp_port_t ofp_port;            /* ...as if it came from this port. */
+    char br_name[IFNAMSIZ];         /* Name of that bridge. */
+    struct in6_addr ip;             /* Next hop.  IPv4: IPv4-mapped. */
+    struct in6_addr src;            /* The bridge's own address. */
+    struct eth_addr mac;            /* The bridge's own Ethernet address. */
+};
+
+void rmirror_request_next_hop(const struct rmirror_next_hop *);
+void rmirror_want_next_hops(void);
+bool rmirror_wants_next_hops(void);
+
+/* GRE tunnel ports of a backer, for the datapaths that need them. */
+struct rmirror_ports {
+    struct {
+        atomic_bool wanted;         /* Set by translation. */
+        atomic_uint32_t odp_port;   /* Set by the main thread, or ODPP_NONE. */
+        long long int next_try;     /* When to try to add it, again. */
+    } port[2];                      /* IPv4, IPv6. */
+    uint64_t conf_seq;              /* Last 'tnl_conf_seq' seen. */
+    size_t n_targets;               /* Number of targets last seen. */
+};
+
+void rmirror_ports_init(struct rmirror_ports *);
+void rmirror_ports_reconfigure(struct dpif_backer *, struct simap *unused);
+
+/* Translation. */
+void rmirror_copy_flow(const struct rmirror_session *,
+                       const struct rmirror_via *, struct flow *);
+const char *rmirror_compose_tunnel(struct dpif_backer *,
+                                   const struct rmirror *,
+                                   const struct flow *,
+                                   struct flow_wildcards *,
+                                   struct ofpbuf *odp_actions);
+
+void rmirror_end_tap(struct ofpbuf *odp_actions, size_t clone_ofs);
+
+/* Called by the main thread. */
+bool rmirror_run(struct dpif_backer *);
+void rmirror_wait(const struct dpif_backer *);
+
+#endif /* ofproto-dpif-rmirror.h */

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+
+if HAVE_GTEST
+check_PROGRAMS += tests/unit/rmirror-unit
+TESTS += tests/unit/rmirror-unit
+endif
+
+tests_unit_rmirror_unit_CPPFLAGS = \
+	-I$(top_srcdir) $(OVS_CPPFLAGS) $(GTEST_CPPFLAGS)
+tests_unit_rmirror_unit_SOURCES = \
+	tests/unit/address_test.cc \
+	tests/unit/controller_test.cc \
+	tests/unit/counters_test.cc \
+	tests/unit/diagnostic_test.cc \
+	tests/unit/evaluate.cc \
+	tests/unit/evaluate.h \
+	tests/unit/flow_text_test.cc \
+	tests/unit/flows_test.cc \
+	tests/unit/generate.h \
+	tests/unit/listing_test.cc \
+	tests/unit/masked_test.cc \
+	tests/unit/parser_test.cc \
+	tests/unit/reconcile_test.cc \
+	tests/unit/rule_text_test.cc \
+	tests/unit/rules_test.cc \
+	tests/unit/scanner_test.cc \
+	tests/unit/stages_test.cc
+tests_unit_rmirror_unit_LDADD = \
+	controller/libcontroller.la \
+	controller/libpolicy.la \
+	$(OVS_LIBS) \
+	-lrapidcheck $(GTEST_LIBS)
+$(tests_unit_rmirror_unit_OBJECTS): | $(OVS_STAMP)

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller against a switch in memory.
+
+#include "controller/controller.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <utility>
+
+namespace ovs_rmirror {
+namespace {
+
+constexpr const char* kLost = "the connection broke";
+
+// A tap table that takes flows as they are.
+class MemorySwitch final : public SwitchConnection {
+ public:
+  using Key = std::pair<uint16_t, std::string>;
+
+  bool connected = true;
+  uint64_t generation = 1;
+  std::map<Key, SwitchFlow> table;
+  PortNumbers ports = {{"br0", kPortLocal}, {"eth0", 1}};
+  std::string refusal;                   // Of the next changes.
+  std::vector<FlowChange> last_changes;  // Of the last successful Apply().
+  int applied = 0;
+
+  void Connect() {
+    connected = true;
+    generation++;
+  }
+  void Disconnect() {
+    connected = false;
+    for (const auto& [work, cancel] : std::exchange(queue_, {})) {
+      cancel();
+    }
+  }
+
+  void Run() override {
+    for (const auto& [work, cancel] : std::exchange(queue_, {})) {
+      work();
+    }
+  }
+  void Wait() override {}
+  bool IsConnected() const override { return connected; }
+  uint64_t Generation() const override { return generation; }
+  std::string Describe() const override {
+    return connected ? "connected" : "not connected";
+  }
+
+  void ReadState(StateDone done) override {
+    queue_.push_back({[this, done] {
+                        SwitchState state;
+                        state.ports = ports;
+                        for (const auto& [key, flow] : table) {
+                          state.flows.push_back(flow);
+                        }
+                        done("", state);
+                      },
+                      [done] { done(kLost, {}); }});
+  }
+
+  void Apply(const std::vector<FlowChange>& changes, ApplyDone done) override {
+    queue_.push_back({[this, changes, done] { done(Change(changes)); },
+                      [done] { done(kLost); }});
+  }
+
+  std::string Canonicalize(const SwitchFlow& flow,
+                           SwitchFlow* result) override {
+    *result = flow;
+    return "";
+  }
+
+ private:
+  using Work = std::function<void()>;
+
+  std::string Change(const std::vector<FlowChange>& changes) {
+    if (!refusal.empty()) {
+      return refusal;
+    }
+    for (const FlowChange& change : changes) {
+      const Key key = {change.flow.priority, change.flow.match};
+      if (change.kind == FlowChange::Kind::kDelete) {
+        EXPECT_EQ(table.erase(key), 1u);
+      } else if (change.kind == FlowChange::Kind::kModify) {
+        EXPECT_TRUE(table.contains(key));
+        table[key].actions = change.flow.actions;
+      } else {
+        EXPECT_FALSE(table.contains(key));
+        table[key] = change.flow;
+      }
+    }
+    last_changes = changes;
+    applied++;
+    return "";
+  }
+
+  std::vector<std::pair<Work, Work>> queue_;  // To do, and to give up.
+};
+
+// Remembers what it was told.
+class MemoryTapConfig final : public TapConfig {
+ public:
+  explicit MemoryTapConfig(std::string* log) : log_(log) {}
+  void Run() override {}
+  void Wait() override {}
+  void Enable(bool enable) override { *log_ += enable ? "on " : "off "; }
+  void Refresh() override { *log_ += "refresh "; }
+  std::string Describe() const override { return "set"; }
+
+ private:
+  std::string* const log_;
+};
+
+class ControllerTest : public testing::Test {
+ protected:
+  ControllerTest()
+      : file_(testing::TempDir() + "policy-" + std::to_string(getpid())) {
+    auto connection = std::make_unique<MemorySwitch>();
+    switch_ = connection.get();
+    controller_ = std::make_unique<Controller>(
+        Controller::Options{"br0", file_, 252}, std::move(connection),
+        std::make_unique<MemoryTapConfig>(&tap_log_), [this] { return now_; });
+  }
+  ~ControllerTest() override { std::remove(file_.c_str()); }
+
+  void WritePolicy(const std::string& rules) {
+    std::ofstream(file_) << "*rmirror\n" << rules << "COMMIT\n";
+  }
+
+  void Run() {
+    for (int i = 0; i < 10; i++) {
+      controller_->Run();
+    }
+  }
+
+  // Gives a command and waits until it is done.
+  std::pair<bool, std::string> Finish(
+      void (Controller::*command)(Controller::Done)) {
+    std::pair<bool, std::string> result = {false, "not done"};
+    (controller_.get()->*command)([&](bool good, const std::string& text) {
+      result = {good, text};
+    });
+    Run();
+    return result;
+  }
+  std::pair<bool, std::string> Load(const std::string& rules) {
+    WritePolicy(rules);
+    return Finish(&Controller::Reload);
+  }
+  nlohmann::json ListRules() {
+    const auto [good, text] = Finish(&Controller::List);
+    EXPECT_TRUE(good) << text;
+    return nlohmann::json::parse(text)["chains"][0]["rules"];
+  }
+
+  // The flow whose actions contain `text`.
+  SwitchFlow& Flow(const std::string& text) {
+    const auto it = std::find_if(
+        switch_->table.begin(), switch_->table.end(), [&](const auto& entry) {
+          return entry.second.actions.find(text) != std::string::npos;
+        });
+    EXPECT_NE(it, switch_->table.end()) << text;
+    return it->second;
+  }
+
+  const std::string file_;
+  std::string tap_log_;
+  int64_t now_ = 0;
+  MemorySwitch* switch_;
+  std::unique_ptr<Controller> controller_;
+};
+
+const std::string kTo9 =
+    "-A PREROUTING -4 -p tcp -j RMIRROR --target 192.0.2.9\n";
+const std::string kTo10 =
+    "-A PREROUTING -4 -p udp -j RMIRROR --target 192.0.2.10\n";
+
+TEST_F(ControllerTest, InstallsThePolicyAndSetsTheTap) {
+  EXPECT_EQ(Load(kTo9),
+            std::make_pair(true, std::string("br0: 1 rule, 5 flows: 5 added, 0 "
+                                             "modified, 0 deleted\n")));
+  EXPECT_EQ(switch_->table.size(), 5u);
+  EXPECT_EQ(Flow("192.0.2.9").match.substr(0, 9), "tcp,reg0=");
+  EXPECT_EQ(tap_log_.substr(0, 3), "on ");
+}
+
+TEST_F(ControllerTest, WaitsForTheSwitch) {
+  switch_->connected = false;
+  const auto [good, text] = Load(kTo9);
+  EXPECT_TRUE(good);
+  EXPECT_NE(text.find("will be installed when br0 is reached"),
+            std::string::npos);
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(switch_->table.size(), 5u);
+}
+
+TEST_F(ControllerTest, ChangesNothingIfNothingChanged) {
+  Load(kTo9);
+  EXPECT_EQ(Finish(&Controller::Reload).second,
+            "br0: 1 rule, 5 flows: nothing to change\n");
+  EXPECT_EQ(switch_->applied, 1);
+}
+
+TEST_F(ControllerTest, SendsOnlyTheFlowsOfANewRule) {
+  Load(kTo9);
+  Flow("192.0.2.9").packets = 7;
+  EXPECT_EQ(Load(kTo10 + kTo9).second,
+            "br0: 2 rules, 6 flows: 1 added, 1 modified, 0 deleted\n");
+  EXPECT_EQ(Flow("192.0.2.9").packets, 7u);
+}
+
+TEST_F(ControllerTest, KeepsThePolicyInForceIfTheFileHasAnError) {
+  Load(kTo9);
+  const auto before = switch_->applied;
+  const auto [good, text] = Load("-A PREROUTING -j RMIRORR\n");
+  EXPECT_FALSE(good);
+  EXPECT_EQ(text.substr(file_.size()),
+            ":2:18: error: target 'RMIRORR' is not supported\n"
+            "    -A PREROUTING -j RMIRORR\n"
+            "                     ^~~~~~~\n"
+            "    did you mean RMIRROR?\n");
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(switch_->applied, before);
+  EXPECT_EQ(ListRules().size(), 1u);
+}
+
+TEST_F(ControllerTest, SaysThatTheFileIsNotThere) {
+  const auto [good, text] = Finish(&Controller::Reload);
+  EXPECT_FALSE(good);
+  EXPECT_EQ(text, file_ + ": cannot be read: No such file or directory\n");
+}
+
+TEST_F(ControllerTest, PutsBackWhatSomebodyDeletedWhenItConnectsAgain) {
+  Load(kTo9);
+  switch_->Disconnect();
+  Run();
+  switch_->table.clear();
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(switch_->table.size(), 5u);
+  EXPECT_EQ(tap_log_.substr(tap_log_.size() - 8), "refresh ");
+}
+
+TEST_F(ControllerTest, RemovesForeignFlowsFromItsTable) {
+  SwitchFlow foreign;
+  foreign.priority = 9;
+  foreign.match = "ip";
+  switch_->table[{9, "ip"}] = foreign;
+  Load(kTo9);
+  EXPECT_EQ(switch_->table.size(), 5u);
+  EXPECT_FALSE(switch_->table.contains({9, "ip"}));
+}
+
+TEST_F(ControllerTest, ClearsItsOwnFlowsOnlyAndUntilTheNextReload) {
+  Load(kTo9);
+  SwitchFlow foreign;
+  foreign.priority = 9;
+  foreign.match = "ip";
+  switch_->table[{9, "ip"}] = foreign;
+  EXPECT_EQ(Finish(&Controller::Clear).second,
+            "br0: cleared: 0 added, 0 modified, 5 deleted\n");
+  EXPECT_EQ(switch_->table.size(), 1u);
+  EXPECT_EQ(tap_log_.substr(tap_log_.size() - 4), "off ");
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(switch_->table.size(), 1u);
+  EXPECT_TRUE(Finish(&Controller::Reload).first);
+  EXPECT_EQ(switch_->table.size(), 5u);
+}
+
+TEST_F(ControllerTest, WakesARuleWhenItsPortAppears) {
+  Load("-A PREROUTING -i vnet0 -j RMIRROR --target 192.0.2.9\n");
+  EXPECT_EQ(ListRules()[0]["dormant"], true);
+  switch_->ports["vnet0"] = 5;
+  switch_->generation++;
+  Run();
+  EXPECT_EQ(ListRules()[0]["dormant"], false);
+  EXPECT_NE(Flow("192.0.2.9").match.find("in_port=5"), std::string::npos);
+}
+
+TEST_F(ControllerTest, ContinuesTheCountersOfARuleWhosePortIsRenumbered) {
+  Load("-A PREROUTING -i eth0 -j RMIRROR --target 192.0.2.9\n");
+  Flow("192.0.2.9").packets = 3;
+  Flow("192.0.2.9").bytes = 300;
+  switch_->ports["eth0"] = 8;
+  switch_->generation++;
+  Run();
+  Flow("192.0.2.9").packets = 2;
+  Flow("192.0.2.9").bytes = 200;
+  EXPECT_EQ(ListRules()[0]["packets"], 5);
+  EXPECT_EQ(ListRules()[0]["bytes"], 500);
+}
+
+TEST_F(ControllerTest, StartsTheCountersOfAChangedRuleAnew) {
+  Load("-A PREROUTING -j RMIRROR --target 192.0.2.9 --len 64\n");
+  Flow("192.0.2.9").packets = 3;
+  Load("-A PREROUTING -j RMIRROR --target 192.0.2.9 --len 96\n");
+  EXPECT_EQ(ListRules()[0]["packets"], 0);
+}
+
+TEST_F(ControllerTest, ContinuesCountersAfterItsOwnRestart) {
+  Load(kTo9 + kTo10);
+  Flow("192.0.2.10").packets = 4;
+  auto connection = std::make_unique<MemorySwitch>();
+  connection->table = switch_->table;
+  switch_ = connection.get();
+  controller_ = std::make_unique<Controller>(
+      Controller::Options{"br0", file_, 252}, std::move(connection), nullptr,
+      [this] { return now_; });
+  EXPECT_EQ(Finish(&Controller::Reload).second,
+            "br0: 2 rules, 6 flows: nothing to change\n");
+  EXPECT_EQ(ListRules()[1]["packets"], 4);
+}
+
+TEST_F(ControllerTest, ListsRulesAsJson) {
+  Load(
+      ":PREROUTING DROP [0:0]\n-A PREROUTING -j RMIRROR --target 192.0.2.9 "
+      "--len 96\n");
+  const auto list = nlohmann::json::parse(Finish(&Controller::List).second);
+  EXPECT_EQ(list["bridge"], "br0");
+  EXPECT_EQ(list["chains"][0]["chain"], "PREROUTING");
+  EXPECT_EQ(list["chains"][0]["policy"], "DROP");
+  EXPECT_EQ(list["chains"][1]["chain"], "OUTPUT");
+  const auto rule = list["chains"][0]["rules"][0];
+  EXPECT_EQ(rule["line"], 3);
+  EXPECT_EQ(rule["rule"],
+            "-A PREROUTING -j RMIRROR --target 192.0.2.9 --len 96");
+  EXPECT_EQ(rule["action"], "rmirror(target=192.0.2.9,len=96)");
+}
+
+TEST_F(ControllerTest, TellsWhatTheSwitchRefusesAndTriesAgain) {
+  switch_->refusal = "no";
+  EXPECT_EQ(Load(kTo9), std::make_pair(false, std::string("br0: no\n")));
+  EXPECT_NE(controller_->Status().find("out of date: no"), std::string::npos);
+  switch_->refusal = "";
+  now_ += 4999;
+  Run();
+  EXPECT_EQ(switch_->applied, 0);
+  EXPECT_EQ(controller_->Wait(), 5000);
+  now_ += 1;
+  Run();
+  EXPECT_EQ(switch_->applied, 1);
+  EXPECT_NE(controller_->Status().find("state: up to date"), std::string::npos);
+}
+
+TEST_F(ControllerTest, AnswersACommandWhenTheConnectionBreaks) {
+  Load(kTo9);
+  std::string answer;
+  WritePolicy(kTo10);
+  controller_->Reload([&](bool good, const std::string& text) {
+    answer = (good ? "good " : "bad ") + text;
+  });
+  controller_->Run();  // Asks for the state.
+  switch_->Disconnect();
+  Run();
+  EXPECT_EQ(answer, std::string("bad br0: ") + kLost + "\n");
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(Flow("192.0.2.10").actions, "rmirror(target=192.0.2.10)");
+}
+
+TEST_F(ControllerTest, ClearsAlsoIfAPortAppearsMeanwhile) {
+  Load(kTo9);
+  std::string answer;
+  controller_->Clear([&](bool, const std::string& text) { answer = text; });
+  switch_->generation++;
+  Run();
+  EXPECT_EQ(answer, "br0: cleared: 0 added, 0 modified, 5 deleted\n");
+}
+
+TEST_F(ControllerTest, RefusesAPolicyTooLargeEvenWhileItsPortsAreMissing) {
+  const auto [good, text] = Load(
+      "-A PREROUTING -i vnet0 ! -s 2001:db8::1 ! -d 2001:db8::2 ! -p tcp -j "
+      "RMIRROR --target 192.0.2.9\n");
+  EXPECT_FALSE(good);
+  EXPECT_NE(text.find("more than 200000"), std::string::npos);
+}
+
+TEST_F(ControllerTest, NeedsTheSwitchToListAndClear) {
+  Load(kTo9);
+  switch_->Disconnect();
+  EXPECT_EQ(Finish(&Controller::List),
+            std::make_pair(false, std::string("br0: not connected\n")));
+  EXPECT_EQ(Finish(&Controller::Clear),
+            std::make_pair(false, std::string("br0: not connected\n")));
+}
+
+}  // namespace
+}  // namespace ovs_rmirror

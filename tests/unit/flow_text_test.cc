@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/flow_text.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "controller/ovs.h"
+#include "tests/unit/generate.h"
+
+namespace ovs_rmirror {
+namespace {
+
+Mirror MirrorTo(const std::string& target) {
+  Mirror mirror;
+  mirror.session.target = *ParseAddress(target);
+  return mirror;
+}
+
+// What Open vSwitch prints for a flow that it reads: match and actions.
+std::pair<std::string, std::string> PrintedByOvs(const std::string& flow) {
+  struct ofputil_flow_mod fm;
+  enum ofputil_protocol usable;
+  char* error = parse_ofp_flow_mod_str(&fm, flow.c_str(), nullptr, nullptr,
+                                       OFPFC_ADD, &usable);
+  if (error) {
+    const std::string text = error;
+    free(error);
+    return {"error: " + text, ""};
+  }
+  struct ds match = DS_EMPTY_INITIALIZER;
+  minimatch_format(&fm.match, nullptr, nullptr, &match, OFP_DEFAULT_PRIORITY);
+  struct ds actions = DS_EMPTY_INITIALIZER;
+  struct ofpact_format_params params = {};
+  params.s = &actions;
+  ofpacts_format(fm.ofpacts, fm.ofpacts_len, &params);
+  const std::pair<std::string, std::string> result = {ds_cstr(&match),
+                                                      ds_cstr(&actions)};
+  ds_destroy(&match);
+  ds_destroy(&actions);
+  minimatch_destroy(&fm.match);
+  free(fm.ofpacts);
+  return result;
+}
+
+TEST(FlowText, OfAMirrorLeavesDefaultsOut) {
+  EXPECT_EQ(FormatMirror(MirrorTo("192.0.2.9")), "rmirror(target=192.0.2.9)");
+}
+
+TEST(FlowText, OfAMirrorHasItsFieldsInOrder) {
+  Mirror mirror = MirrorTo("2001:db8::9");
+  mirror.len.bytes = 96;
+  mirror.session.key = 7;
+  mirror.session.ttl = 64;
+  mirror.session.tos = 0x20;
+  mirror.session.df = true;
+  EXPECT_EQ(FormatMirror(mirror),
+            "rmirror(target=2001:db8::9,len=96,key=0x7,ttl=64,tos=0x20,"
+            "df=true)");
+  mirror.len.mtu = true;
+  mirror.session.key = 0;
+  mirror.session.tos = std::nullopt;
+  EXPECT_EQ(FormatMirror(mirror),
+            "rmirror(target=2001:db8::9,len=mtu,key=0,ttl=64,tos=inherit,"
+            "df=true)");
+}
+
+TEST(FlowText, OfAnEntryLoadsAndResubmits) {
+  EXPECT_EQ(FormatActions(EnterStages{{1, 0xabcdef01}}, 252),
+            "load:0x1->NXM_NX_REG0[],resubmit(,252),"
+            "load:0xabcdef01->NXM_NX_REG0[],resubmit(,252)");
+}
+
+TEST(FlowText, OfAWholeFlowIsWhatOvsOfctlTakes) {
+  Flow flow;
+  flow.priority = 5;
+  flow.cookie = {Role::kVerdict, 0x1234};
+  flow.match.stage = 0x10;
+  flow.match.in_port = kPortLocal;
+  EXPECT_EQ(FormatFlow(flow, 252),
+            "cookie=0x726d030000001234,table=252,priority=5,reg0=0x10,"
+            "in_port=LOCAL,actions=drop");
+}
+
+TEST(FlowText, OfProtocolsUsesTheirWordsWhereThereAreAny) {
+  FlowMatch match;
+  match.family = Family::kIpv4;
+  match.nw_proto = 58;
+  EXPECT_EQ(FormatMatch(match), "ip,reg0=0,nw_proto=58");
+  match.family = Family::kIpv6;
+  EXPECT_EQ(FormatMatch(match), "icmp6,reg0=0");
+  match.nw_proto = 132;
+  EXPECT_EQ(FormatMatch(match), "sctp6,reg0=0");
+}
+
+// Equal texts mean equal flows only if both sides write them the same way.
+RC_GTEST_PROP(FlowText, IsTheTextThatOvsPrints, ()) {
+  const Policy policy = GeneratePolicy();
+  Diagnostics diagnostics;
+  const TapFlows tap =
+      CompileFlows(policy, BuildStages(policy, {}, &diagnostics),
+                   GeneratedPorts(), &diagnostics);
+  for (size_t i = 0; i < tap.flows.size() && i < 200; i++) {
+    const Flow& flow = tap.flows[i];
+    const auto [match, actions] = PrintedByOvs(FormatFlow(flow, 252));
+    RC_LOG() << FormatFlow(flow, 252) << "\n" << match << "\n" << actions;
+    RC_ASSERT(match == FormatMatch(flow.match));
+    RC_ASSERT(actions == FormatActions(flow.actions, 252));
+  }
+}
+
+}  // namespace
+}  // namespace ovs_rmirror

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/flows.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+
+#include "controller/flow_text.h"
+#include "controller/rule_text.h"
+#include "tests/unit/evaluate.h"
+#include "tests/unit/generate.h"
+
+namespace ovs_rmirror {
+namespace {
+
+Policy Read(const std::string& rules) {
+  const SourceText source("p", "*rmirror\n" + rules + "COMMIT\n");
+  Diagnostics diagnostics;
+  Policy policy = ReadPolicy(source, &diagnostics);
+  EXPECT_FALSE(diagnostics.HasErrors()) << Format(source, diagnostics);
+  return policy;
+}
+
+struct Compiled {
+  Policy policy;
+  Program program;
+  TapFlows tap;
+};
+
+Compiled Compile(const std::string& rules,
+                 const PortNumbers& ports = GeneratedPorts()) {
+  Compiled compiled;
+  Diagnostics diagnostics;
+  compiled.policy = Read(rules);
+  compiled.program = BuildStages(compiled.policy, {}, &diagnostics);
+  compiled.tap =
+      CompileFlows(compiled.policy, compiled.program, ports, &diagnostics);
+  EXPECT_FALSE(diagnostics.HasErrors());
+  return compiled;
+}
+
+// The matches of a rule's flows, without the stage.
+std::vector<std::string> MatchesOf(const std::string& rule) {
+  const Compiled compiled = Compile(rule + " -j RMIRROR --target 192.0.2.9\n");
+  std::vector<std::string> matches;
+  for (Flow flow : compiled.tap.flows) {
+    if (flow.cookie.role == Role::kMirror) {
+      flow.match.stage = 0;
+      std::string text = FormatMatch(flow.match);
+      const size_t reg0 = text.find("reg0=0");
+      text.erase(reg0, reg0 + 6 < text.size() ? 7 : 6);
+      matches.push_back(text);
+    }
+  }
+  return matches;
+}
+
+using Texts = std::vector<std::string>;
+
+TEST(Flows, OfAnEmptyPolicyOnlyCount) {
+  const Compiled compiled = Compile("");
+  ASSERT_EQ(compiled.tap.flows.size(), 4u);
+  for (const Flow& flow : compiled.tap.flows) {
+    EXPECT_FALSE(std::get_if<Mirror>(&flow.actions));
+  }
+}
+
+TEST(Flows, WithoutLayer3MatchTakeEveryFrame) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING"), Texts{""});
+}
+
+TEST(Flows, OfAProtocolAreForBothFamilies) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -p tcp"), (Texts{"tcp,", "tcp6,"}));
+  EXPECT_EQ(MatchesOf("-A PREROUTING -4 -p tcp"), Texts{"tcp,"});
+}
+
+TEST(Flows, OfAnAddressAreForItsFamily) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -s 10.0.0.0/8"),
+            Texts{"ip,nw_src=10.0.0.0/8"});
+  EXPECT_EQ(MatchesOf("-A PREROUTING -d 2001:db8::1"),
+            Texts{"ipv6,ipv6_dst=2001:db8::1"});
+  EXPECT_EQ(MatchesOf("-A PREROUTING -s 10.0.0.1,2001:db8::1"),
+            (Texts{"ip,nw_src=10.0.0.1", "ipv6,ipv6_src=2001:db8::1"}));
+}
+
+TEST(Flows, OfListsAreAllCombinations) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -s 10.0.0.1,10.0.0.2 -d 10.1.0.1,10.1.0.2")
+                .size(),
+            4u);
+}
+
+TEST(Flows, OfPortsAreNotForLaterFragments) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -4 -p udp --dport 53"),
+            Texts{"udp,nw_frag=not_later,tp_dst=53"});
+  EXPECT_EQ(MatchesOf("-A PREROUTING -4 -p udp --dport 0:65535"),
+            Texts{"udp,nw_frag=not_later"});
+}
+
+TEST(Flows, OfARangeOfPortsAreMasked) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -4 -p tcp --sport 1024:"),
+            (Texts{"tcp,nw_frag=not_later,tp_src=0x400/0xfc00",
+                   "tcp,nw_frag=not_later,tp_src=0x800/0xf800",
+                   "tcp,nw_frag=not_later,tp_src=0x1000/0xf000",
+                   "tcp,nw_frag=not_later,tp_src=0x2000/0xe000",
+                   "tcp,nw_frag=not_later,tp_src=0x4000/0xc000",
+                   "tcp,nw_frag=not_later,tp_src=0x8000/0x8000"}));
+}
+
+TEST(Flows, OfANegatedAddressAreItsComplement) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING ! -s 192.0.0.0/2"),
+            (Texts{"ip,nw_src=0.0.0.0/1", "ip,nw_src=128.0.0.0/2"}));
+  EXPECT_EQ(MatchesOf("-A PREROUTING ! -s 2001:db8::1").size(), 128u);
+}
+
+TEST(Flows, OfANegatedMacAreItsComplement) {
+  const Texts matches =
+      MatchesOf("-A PREROUTING -m mac ! --mac-source 02:00:00:00:00:05");
+  ASSERT_EQ(matches.size(), 48u);
+  EXPECT_EQ(matches[0], "dl_src=80:00:00:00:00:00/80:00:00:00:00:00");
+}
+
+TEST(Flows, OfANegatedProtocolAreAllOtherProtocols) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -4 ! -p tcp").size(), 255u);
+}
+
+TEST(Flows, OfAPortNameHaveItsNumber) {
+  EXPECT_EQ(MatchesOf("-A PREROUTING -i two"), Texts{"in_port=2"});
+}
+
+TEST(Flows, OfAMissingPortSleep) {
+  const Compiled compiled =
+      Compile("-A PREROUTING -i absent -j DROP\n-A PREROUTING -j DROP\n");
+  EXPECT_EQ(compiled.tap.dormant, std::vector<size_t>{0});
+  EXPECT_EQ(compiled.tap.flows.size(), 5u);
+}
+
+TEST(Flows, OfTheBridgesOwnPortSleepBecauseNothingEntersPreroutingByIt) {
+  EXPECT_EQ(Compile("-A PREROUTING -i br0 -j DROP\n").tap.dormant,
+            std::vector<size_t>{0});
+}
+
+TEST(Flows, DoNotChangeForOtherRulesOfAPolicy) {
+  const Compiled before = Compile(
+      "-A PREROUTING -p tcp -j RMIRROR --target "
+      "192.0.2.9\n");
+  const Compiled after = Compile(
+      "-A PREROUTING -p tcp -j RMIRROR --target "
+      "192.0.2.9\n"
+      "-A PREROUTING -p udp -j RMIRROR --target "
+      "192.0.2.9 --key 1\n");
+  for (const Flow& flow : before.tap.flows) {
+    if (flow.cookie.role != Role::kEntry) {
+      EXPECT_NE(std::find(after.tap.flows.begin(), after.tap.flows.end(), flow),
+                after.tap.flows.end())
+          << FormatFlow(flow, 252);
+    }
+  }
+}
+
+TEST(Flows, AreRefusedBeforeTheyFillTheMemory) {
+  const Policy policy = Read(
+      "-A PREROUTING -j DROP\n"
+      "-A PREROUTING ! -s 2001:db8::1 ! -d 2001:db8::2 ! -p tcp -j DROP\n");
+  Diagnostics diagnostics;
+  const Program program = BuildStages(policy, {}, &diagnostics);
+  CompileFlows(policy, program, {}, &diagnostics);
+  ASSERT_TRUE(diagnostics.HasErrors());
+  EXPECT_EQ(diagnostics.Sorted()[0].where.line, 3);
+  EXPECT_EQ(diagnostics.Sorted()[0].what,
+            "with this rule, which takes 4177920 flows, the policy takes more "
+            "than 200000");
+}
+
+// The central property: the flows do what the rules say, for every packet, and
+// count what iptables would count.
+RC_GTEST_PROP(Flows, DoAndCountWhatTheRulesSay, ()) {
+  const Policy policy = GeneratePolicy();
+  Diagnostics diagnostics;
+  const Program program = BuildStages(policy, {}, &diagnostics);
+  const TapFlows tap =
+      CompileFlows(policy, program, GeneratedPorts(), &diagnostics);
+  RC_PRE(!diagnostics.HasErrors());
+  for (int i = 0; i < 30; i++) {
+    const Packet packet = GeneratePacket();
+    const Outcome expected = EvaluateRules(policy, GeneratedPorts(), packet);
+    const Outcome found = EvaluateFlows(policy, program, tap.flows, packet);
+    RC_LOG() << FormatPolicy(policy);
+    RC_ASSERT(found.copies == expected.copies);
+    RC_ASSERT(found.hits == expected.hits);
+    RC_ASSERT(found.entered == expected.entered);
+    RC_ASSERT(found.fell_through == expected.fell_through);
+  }
+}
+
+// The same with priorities that a switch has from an earlier policy.
+RC_GTEST_PROP(Flows, DoTheSameWithInheritedPriorities, ()) {
+  Policy policy = GeneratePolicy();
+  Diagnostics diagnostics;
+  const Program before = BuildStages(policy, {}, &diagnostics);
+  InstalledPriorities installed;
+  for (size_t r = 0; r < policy.rules.size(); r++) {
+    installed[before.ids[r]] = before.priorities[r];
+  }
+  const Policy more = GeneratePolicy();
+  policy.rules.insert(policy.rules.begin(), more.rules.begin(),
+                      more.rules.end());
+  if (!policy.rules.empty()) {
+    std::swap(policy.rules.front(), policy.rules.back());
+  }
+  const Program program = BuildStages(policy, installed, &diagnostics);
+  const TapFlows tap =
+      CompileFlows(policy, program, GeneratedPorts(), &diagnostics);
+  RC_PRE(!diagnostics.HasErrors());
+  for (int i = 0; i < 10; i++) {
+    const Packet packet = GeneratePacket();
+    RC_ASSERT(EvaluateFlows(policy, program, tap.flows, packet) ==
+              EvaluateRules(policy, GeneratedPorts(), packet));
+  }
+}
+
+}  // namespace
+}  // namespace ovs_rmirror
