@@ -472,21 +472,11 @@ bytes_to_keep(const struct execution *e, size_t size)
 {
     size_t encap_len = e->header_len - ETH_HEADER_LEN;
     uint32_t mtu = e->via.mtu;
-    size_t keep;
+    uint32_t max_keep = rmirror_max_keep(&e->action.rm, mtu);
+    size_t keep = MIN(size, max_keep);
 
-    switch (e->action.rm.len) {
-    case RMIRROR_LEN_ALL:
-        keep = size;
-        break;
-    case RMIRROR_LEN_MTU:
-        keep = mtu ? MIN(size, mtu - MIN(mtu, encap_len)) : size;
-        if (keep < MIN(size, RMIRROR_LEN_MIN)) {
-            return 0;
-        }
-        break;
-    default:
-        keep = MIN(size, e->action.rm.len);
-        break;
+    if (keep < MIN(size, RMIRROR_LEN_MIN)) {
+        return 0;               /* The MTU is too small for any copy. */
     }
 
     /* RFC 791: an IPv4 packet has up to 65,535 bytes; RFC 8200: an IPv6 one

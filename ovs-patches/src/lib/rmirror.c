@@ -95,6 +95,23 @@ rmirror_encap_len(const struct rmirror_session *session)
             + (session->flags & RMIRROR_F_KEY ? RMIRROR_GRE_KEY_LEN : 0));
 }
 
+/* Returns how many bytes of a frame a copy that 'rm' makes keeps at most, if
+ * the way to the target carries IP packets of up to 'mtu' bytes, 0 if that is
+ * not known.  Returns UINT32_MAX if there is no limit. */
+uint32_t
+rmirror_max_keep(const struct rmirror *rm, uint32_t mtu)
+{
+    switch (rm->len) {
+    case RMIRROR_LEN_ALL:
+        return UINT32_MAX;
+    case RMIRROR_LEN_MTU:
+        return (mtu ? mtu - MIN(mtu, rmirror_encap_len(&rm->session))
+                : UINT32_MAX);
+    default:
+        return rm->len;
+    }
+}
+
 /* Parses 'value' as an integer from 'min' to 'max' into '*n'.  Returns true if
  * successful. */
 static bool

@@ -84,9 +84,6 @@ rmirror_keep_common(struct ofpbuf *taken, size_t start, const void *other,
 
 enum { RESEND_MS = 1000, FORGET_MS = 10000 };
 
-/* Adding a port that could not be added is tried again after that time. */
-enum { RETRY_PORT_MS = 5000 };
-
 struct request {
     struct hmap_node node;          /* In 'requests', by 'hop'. */
     struct rmirror_next_hop hop;
@@ -241,6 +238,9 @@ run_requests(void)
 }
 
 /* GRE ports. */
+
+/* Adding a port that could not be added is tried again after that time. */
+enum { RETRY_PORT_MS = 5000 };
 
 /* Returns the type of the tunnel port to an IPv4 or IPv6 target. */
 static const char *

@@ -53,6 +53,7 @@ struct rmirror {
 
 void rmirror_init(struct rmirror *);
 const char *rmirror_check(const struct rmirror *);
+uint32_t rmirror_max_keep(const struct rmirror *, uint32_t mtu);
 
 bool rmirror_session_equals(const struct rmirror_session *,
                             const struct rmirror_session *);
