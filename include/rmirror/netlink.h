@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
 /*
  * The rmirror datapath action on the wire: what a flow carries between
- * ovs-vswitchd and a datapath, and the limits and defaults of the action.
+ * ovs-vswitchd and a datapath, the limits and defaults of the action, and the
+ * generic Netlink family with the sessions of the Linux kernel module.
  *
  * Included by the Linux kernel module, by Open vSwitch and by the controller,
  * so it includes nothing itself.
@@ -33,7 +34,8 @@
 #define RMIRROR_TTL_DEFAULT 255
 #define RMIRROR_TOS_DEFAULT 0
 
-/* Sessions that one datapath keeps counters for. */
+/* Sessions that one datapath keeps counters for; in the kernel, those of one
+ * network namespace, and the default of a module parameter. */
 #define RMIRROR_MAX_SESSIONS 4096
 
 /*
@@ -77,6 +79,8 @@ enum rmirror_attr {
 	/* Copies that were cut, copies that needed IP fragments. */	\
 	RMIRROR_COUNTER(TRUNCATED, "truncated")				\
 	RMIRROR_COUNTER(FRAGMENTED, "fragmented")			\
+	/* GSO super-packets, of which each wire packet is a copy. */	\
+	RMIRROR_COUNTER(EXPANDED, "expanded")				\
 									\
 	/* No route to the target, or through no port of a bridge. */	\
 	RMIRROR_COUNTER(DROP_NO_ROUTE, "no_route")			\
@@ -85,7 +89,15 @@ enum rmirror_attr {
 	/* Exceeds the MTU and DF is set, or exceeds an IP packet. */	\
 	RMIRROR_COUNTER(DROP_TOO_BIG, "too_big")			\
 	/* GRE to or from the target: a copy of a copy. */		\
-	RMIRROR_COUNTER(DROP_LOOP, "loop")
+	RMIRROR_COUNTER(DROP_LOOP, "loop")				\
+	/* The device of the route is down or has no carrier. */	\
+	RMIRROR_COUNTER(DROP_LINK_DOWN, "link_down")			\
+	/* The device, its queue or a packet filter refused the copy. */ \
+	RMIRROR_COUNTER(DROP_XMIT, "xmit")				\
+	/* No memory for the copy. */					\
+	RMIRROR_COUNTER(DROP_NO_MEMORY, "no_memory")			\
+	/* No frame, or a super-packet that cannot be taken apart. */	\
+	RMIRROR_COUNTER(DROP_MALFORMED, "malformed")
 
 enum rmirror_counter {
 #define RMIRROR_COUNTER(ENUM, NAME) RMIRROR_##ENUM,
@@ -94,5 +106,70 @@ enum rmirror_counter {
 	RMIRROR_N_COUNTERS
 };
 #define RMIRROR_DROPS RMIRROR_DROP_NO_ROUTE
+
+/*
+ * The device of the Linux kernel module, rtnl kind RMIRROR_KIND.  A frame
+ * given to it carries its session as tunnel metadata: destination, TTL, TOS,
+ * DF and key have their usual fields.  What a tunnel has no field for is in
+ * the UDP ports, which GRE does not have.
+ */
+#define RMIRROR_KIND "rmirror"
+#define RMIRROR_DEVICE "rmirror_sys"	/* ovs-vswitchd's, in its namespace. */
+
+/* tp_dst: 'len' if RMIRROR_LEN_MIN or more, else one of these. */
+#define RMIRROR_TP_DST_ALL 0	/* The whole frame. */
+#define RMIRROR_TP_DST_MTU 1	/* As much as fits the MTU. */
+
+/* tp_src: a bitmap. */
+#define RMIRROR_TP_SRC_TOS_INHERIT 0x0001 /* TOS of the inner packet. */
+
+/*
+ * Generic Netlink family of the Linux kernel module.  It sees the sessions of
+ * the network namespace of the socket.  Nested attributes have NLA_F_NESTED.
+ *
+ * RMIRROR_CMD_GET as a dump: one message for each session, with
+ *     RMIRROR_NLA_SESSION, RMIRROR_NLA_COUNTERS and RMIRROR_NLA_FLOWS.
+ * RMIRROR_CMD_GET with RMIRROR_NLA_SESSION: the same for that session, or
+ *     -ENOENT.
+ * RMIRROR_CMD_GET_INFO: RMIRROR_NLA_N_SESSIONS, RMIRROR_NLA_MAX_SESSIONS,
+ *     RMIRROR_NLA_NO_SESSION.
+ * RMIRROR_CMD_RESET: sets counters to zero: those of RMIRROR_NLA_SESSION, or
+ *     if that is absent those of all sessions and RMIRROR_NLA_NO_SESSION.
+ * RMIRROR_CMD_FLUSH: forgets the sessions that no flow holds (those of the
+ *     device never are held: they come back with their next packet) and resets
+ *     the others.
+ *
+ * The last two need CAP_NET_ADMIN in the user namespace that owns the network
+ * namespace.
+ */
+#define RMIRROR_GENL_NAME "rmirror"
+#define RMIRROR_GENL_VERSION 1
+
+enum rmirror_cmd {
+	RMIRROR_CMD_UNSPEC,
+	RMIRROR_CMD_GET,
+	RMIRROR_CMD_GET_INFO,
+	RMIRROR_CMD_RESET,
+	RMIRROR_CMD_FLUSH,
+};
+
+enum rmirror_nla {
+	RMIRROR_NLA_UNSPEC,
+	RMIRROR_NLA_PAD,
+	RMIRROR_NLA_SESSION,	/* Nested RMIRROR_ATTR_*, those of a session:
+				 * all but LEN, LEN_MTU and the last three. */
+	RMIRROR_NLA_COUNTERS,	/* Nested __u64, type RMIRROR_NLA_COUNTER(). */
+	RMIRROR_NLA_FLOWS,	/* __u32: actions of flows that hold it. */
+	RMIRROR_NLA_N_SESSIONS,	/* __u32. */
+	RMIRROR_NLA_MAX_SESSIONS,	/* __u32. */
+	RMIRROR_NLA_NO_SESSION,	/* __u64: frames not copied because there were
+				 * RMIRROR_NLA_MAX_SESSIONS already. */
+	__RMIRROR_NLA_MAX
+};
+#define RMIRROR_NLA_MAX (__RMIRROR_NLA_MAX - 1)
+
+/* Attribute type in RMIRROR_NLA_COUNTERS of an enum rmirror_counter; type
+ * RMIRROR_NLA_PAD is padding. */
+#define RMIRROR_NLA_COUNTER(COUNTER) (RMIRROR_NLA_PAD + 1 + (COUNTER))
 
 #endif /* RMIRROR_NETLINK_H */

@@ -38,8 +38,8 @@ COVERAGE_DEFINE(rmirror_sessions_full);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
 
-/* A session and its counters.  Never freed before its dp_rmirror, so that the
- * counters outlive the flows that used the session. */
+/* A session and its counters.  Removed, by RCU, only by dp_rmirror_reset(), so
+ * that the counters outlive the flows that used the session. */
 struct session_node {
     struct cmap_node node;              /* In dp_rmirror's 'sessions'. */
     struct rmirror_session session;
@@ -48,7 +48,9 @@ struct session_node {
 
 struct dp_rmirror {
     struct cmap sessions;               /* Of struct session_node. */
-    struct ovs_mutex mutex;             /* Held to insert into 'sessions'. */
+    struct ovs_mutex mutex;             /* Held to change 'sessions'. */
+    atomic_uint64_t no_session;         /* Packets not copied because there
+                                         * are RMIRROR_MAX_SESSIONS. */
     atomic_uint32_t ip_id;              /* Next outer IP identification: one
                                          * for all sessions, because several
                                          * may have the same target. */
@@ -61,6 +63,7 @@ dp_rmirror_create(void)
 
     cmap_init(&dpr->sessions);
     ovs_mutex_init(&dpr->mutex);
+    atomic_init(&dpr->no_session, 0);
     atomic_init(&dpr->ip_id, 0);
     return dpr;
 }
@@ -555,6 +558,10 @@ dp_rmirror_execute(struct dp_rmirror *dpr, const struct nlattr *action,
     }
     e.node = session_find(dpr, &e.action.rm.session);
     if (!e.node) {
+        uint64_t orig;
+
+        atomic_add_relaxed(&dpr->no_session, dp_packet_batch_size(batch),
+                           &orig);
         COVERAGE_INC(rmirror_sessions_full);
         VLOG_WARN_RL(&rl, "more than %d rmirror sessions, no copies for a new "
                      "one", RMIRROR_MAX_SESSIONS);
@@ -577,38 +584,47 @@ dp_rmirror_execute(struct dp_rmirror *dpr, const struct nlattr *action,
     count(&e);
 }
 
-static int
-compare_sessions(const void *a_, const void *b_)
+/* Stores in '*stats' what 'dpr' counts, with the sessions ordered by target.
+ * The caller must free 'stats->sessions'. */
+void
+dp_rmirror_dump(const struct dp_rmirror *dpr, struct rmirror_stats *stats)
 {
-    const struct rmirror_session_stats *a = a_;
-    const struct rmirror_session_stats *b = b_;
+    struct session_node *node;
+    size_t allocated = 0;
 
-    return memcmp(&a->session, &b->session, sizeof a->session);
+    memset(stats, 0, sizeof *stats);
+    CMAP_FOR_EACH (node, node, &dpr->sessions) {
+        struct rmirror_session_stats session = { .session = node->session };
+
+        for (int i = 0; i < RMIRROR_N_COUNTERS; i++) {
+            atomic_read_relaxed(&node->counters[i], &session.counters[i]);
+        }
+        rmirror_stats_add(stats, &session, &allocated);
+    }
+    rmirror_stats_sort(stats);
+    stats->max_sessions = RMIRROR_MAX_SESSIONS;
+    atomic_read_relaxed(&dpr->no_session, &stats->no_session);
 }
 
-/* Stores in '*statsp' an array of the sessions in 'dpr', ordered by target,
- * that the caller must free.  Returns the number of its elements. */
-size_t
-dp_rmirror_dump(const struct dp_rmirror *dpr,
-                struct rmirror_session_stats **statsp)
+/* Sets all counters in 'dpr' to zero.  If 'flush' is true, forgets the
+ * sessions, too: each comes back with its next packet. */
+void
+dp_rmirror_reset(struct dp_rmirror *dpr, bool flush)
 {
-    struct rmirror_session_stats *stats = NULL;
-    size_t n = 0, allocated = 0;
     struct session_node *node;
 
+    ovs_mutex_lock(&dpr->mutex);
     CMAP_FOR_EACH (node, node, &dpr->sessions) {
-        if (n >= allocated) {
-            stats = x2nrealloc(stats, &allocated, sizeof *stats);
+        if (flush) {
+            cmap_remove(&dpr->sessions, &node->node,
+                        hash_bytes(&node->session, sizeof node->session, 0));
+            ovsrcu_postpone(free, node);
+            continue;
         }
-        stats[n].session = node->session;
         for (int i = 0; i < RMIRROR_N_COUNTERS; i++) {
-            atomic_read_relaxed(&node->counters[i], &stats[n].counters[i]);
+            atomic_store_relaxed(&node->counters[i], 0);
         }
-        n++;
     }
-    if (n) {
-        qsort(stats, n, sizeof *stats, compare_sessions);
-    }
-    *statsp = stats;
-    return n;
+    atomic_store_relaxed(&dpr->no_session, 0);
+    ovs_mutex_unlock(&dpr->mutex);
 }

@@ -27,7 +27,7 @@ void dp_rmirror_execute(struct dp_rmirror *, const struct nlattr *action,
                         const struct dp_packet_batch *,
                         dp_rmirror_output_func *, void *aux);
 
-size_t dp_rmirror_dump(const struct dp_rmirror *,
-                       struct rmirror_session_stats **);
+void dp_rmirror_dump(const struct dp_rmirror *, struct rmirror_stats *);
+void dp_rmirror_reset(struct dp_rmirror *, bool flush);
 
 #endif /* dp-rmirror.h */

@@ -368,21 +368,69 @@ odp_rmirror_from_string(const char *s, struct ofpbuf *actions,
     return end + 1 - s;
 }
 
-/* Appends 'stats' to 's', in two lines. */
+/* Appends 'session' to the sessions in 'stats', which have room for
+ * '*allocated', initially 0. */
 void
-rmirror_session_stats_format(const struct rmirror_session_stats *stats,
-                             struct ds *s)
+rmirror_stats_add(struct rmirror_stats *stats,
+                  const struct rmirror_session_stats *session,
+                  size_t *allocated)
 {
-    rmirror_session_format(&stats->session, s);
+    if (stats->n_sessions >= *allocated) {
+        stats->sessions = x2nrealloc(stats->sessions, allocated,
+                                     sizeof *stats->sessions);
+    }
+    stats->sessions[stats->n_sessions++] = *session;
+}
+
+static int
+compare_sessions(const void *a_, const void *b_)
+{
+    const struct rmirror_session_stats *a = a_;
+    const struct rmirror_session_stats *b = b_;
+
+    return memcmp(&a->session, &b->session, sizeof a->session);
+}
+
+/* Orders the sessions in 'stats' by target. */
+void
+rmirror_stats_sort(struct rmirror_stats *stats)
+{
+    if (stats->n_sessions) {
+        qsort(stats->sessions, stats->n_sessions, sizeof *stats->sessions,
+              compare_sessions);
+    }
+}
+
+/* Appends 'session' to 's', in two lines. */
+static void
+format_session_stats(const struct rmirror_session_stats *session,
+                     struct ds *s)
+{
+    rmirror_session_format(&session->session, s);
     ds_put_cstr(s, "\n ");
     for (int i = 0; i < RMIRROR_DROPS; i++) {
         ds_put_format(s, " %s:%"PRIu64, rmirror_counter_name(i),
-                      stats->counters[i]);
+                      session->counters[i]);
     }
     ds_put_cstr(s, " drops:");
     for (int i = RMIRROR_DROPS; i < RMIRROR_N_COUNTERS; i++) {
         ds_put_format(s, "%s%s:%"PRIu64, i > RMIRROR_DROPS ? "," : "",
-                      rmirror_counter_name(i), stats->counters[i]);
+                      rmirror_counter_name(i), session->counters[i]);
     }
     ds_put_char(s, '\n');
+}
+
+/* Appends 'stats' to 's': two lines for each session, then, if packets were
+ * not copied for want of a session, a line that says so. */
+void
+rmirror_stats_format(const struct rmirror_stats *stats, struct ds *s)
+{
+    for (size_t i = 0; i < stats->n_sessions; i++) {
+        format_session_stats(&stats->sessions[i], s);
+    }
+    if (stats->no_session) {
+        ds_put_format(s, "no_session:%"PRIu64" (there can be %"PRIu32
+                      " sessions)\n", stats->no_session,
+                      stats->max_sessions);
+    }
 }

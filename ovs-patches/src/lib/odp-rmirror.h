@@ -50,9 +50,21 @@ struct rmirror_session_stats {
     uint64_t counters[RMIRROR_N_COUNTERS];
 };
 
+/* What a datapath counts. */
+struct rmirror_stats {
+    struct rmirror_session_stats *sessions; /* Array, to be freed. */
+    size_t n_sessions;
+    uint32_t max_sessions;          /* How many there can be. */
+    uint64_t no_session;            /* Packets not copied because there were
+                                     * 'max_sessions' already. */
+};
+
 const char *rmirror_counter_name(enum rmirror_counter);
-void rmirror_session_stats_format(const struct rmirror_session_stats *,
-                                  struct ds *);
+void rmirror_stats_add(struct rmirror_stats *,
+                       const struct rmirror_session_stats *,
+                       size_t *allocated);
+void rmirror_stats_sort(struct rmirror_stats *);
+void rmirror_stats_format(const struct rmirror_stats *, struct ds *);
 
 void odp_put_rmirror(struct ofpbuf *actions, const struct rmirror *);
 void odp_put_rmirror_drop(struct ofpbuf *actions, const struct rmirror *,

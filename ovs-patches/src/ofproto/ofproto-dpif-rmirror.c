@@ -237,77 +237,188 @@ run_requests(void)
     free(due);
 }
 
-/* GRE ports. */
+/* Tiers. */
 
-/* Adding a port that could not be added is tried again after that time. */
-enum { RETRY_PORT_MS = 5000 };
-
-/* Returns the type of the tunnel port to an IPv4 or IPv6 target. */
-static const char *
-port_type(bool is_ipv4)
+/* Returns how a datapath with 'support' carries out the action. */
+enum rmirror_tier
+rmirror_tier(const struct dpif_backer_support *support)
 {
-    return is_ipv4 ? "gre" : "ip6gre";
+    return (support->rmirror
+            ? (support->tnl_push_pop
+               ? RMIRROR_TIER_USERSPACE : RMIRROR_TIER_NATIVE)
+            : support->rmirror_port && support->clone
+            ? RMIRROR_TIER_VPORT : RMIRROR_TIER_COMPOSED);
+}
+
+const char *
+rmirror_tier_to_string(enum rmirror_tier tier)
+{
+    switch (tier) {
+    case RMIRROR_TIER_USERSPACE: return "userspace";
+    case RMIRROR_TIER_NATIVE: return "native";
+    case RMIRROR_TIER_VPORT: return "vport";
+    case RMIRROR_TIER_COMPOSED: return "composed";
+    default: OVS_NOT_REACHED();
+    }
+}
+
+/* Ports. */
+
+enum {
+    /* Adding a port that could not be added is tried again after that time. */
+    RETRY_PORT_MS = 5 * 1000,
+
+    /* A port that no flow has used for that time is removed. */
+    UNUSED_PORT_MS = 5 * 60 * 1000,
+
+    /* As long as flows use RMIRROR_TIER_COMPOSED, how often to look whether
+     * there is something better now. */
+    PROBE_MS = 30 * 1000,
+};
+
+/* Returns the name of the datapath port 'i'. */
+static const char *
+port_name(enum rmirror_port_index i)
+{
+    switch (i) {
+    case RMIRROR_PORT_GRE: return "gre_sys";
+    case RMIRROR_PORT_IP6GRE: return "ip6gre_sys";
+    case RMIRROR_PORT_DEVICE: return RMIRROR_DEVICE;
+    case RMIRROR_N_PORTS:
+    default: OVS_NOT_REACHED();
+    }
+}
+
+static bool
+port_is_wanted(const struct rmirror_port *port)
+{
+    bool wanted;
+
+    atomic_read_relaxed(&port->wanted, &wanted);
+    return wanted;
+}
+
+static odp_port_t
+port_number(const struct rmirror_port *port)
+{
+    uint32_t odp_port;
+
+    atomic_read_relaxed(&port->odp_port, &odp_port);
+    return u32_to_odp(odp_port);
+}
+
+static void
+port_set_number(struct rmirror_port *port, odp_port_t odp_port)
+{
+    atomic_store_relaxed(&port->odp_port, odp_to_u32(odp_port));
 }
 
 void
 rmirror_ports_init(struct rmirror_ports *ports)
 {
-    for (int i = 0; i < ARRAY_SIZE(ports->port); i++) {
-        atomic_init(&ports->port[i].wanted, false);
-        atomic_init(&ports->port[i].odp_port, odp_to_u32(ODPP_NONE));
-        ports->port[i].next_try = 0;
+    for (int i = 0; i < RMIRROR_N_PORTS; i++) {
+        struct rmirror_port *port = &ports->port[i];
+
+        atomic_init(&port->wanted, false);
+        atomic_init(&port->used, false);
+        atomic_init(&port->odp_port, odp_to_u32(ODPP_NONE));
+        port->next_try = 0;
+        port->next_look = 0;
     }
+    ports->next_probe = 0;
     ports->conf_seq = seq_read(tnl_conf_seq);
     ports->n_targets = 0;
 }
 
-/* Returns the datapath port for copies to IPv4 or IPv6 targets, ODPP_NONE if
- * there is none yet.  Then flows are revalidated when it is there. */
-static odp_port_t
-rmirror_port(struct rmirror_ports *ports, bool is_ipv4)
+/* Returns the port that copies in 'session' go through, in RMIRROR_TIER_VPORT
+ * or RMIRROR_TIER_COMPOSED.  If there is none yet, flows are revalidated when
+ * it is there.  It stays valid as long as 'backer'. */
+struct rmirror_port *
+rmirror_port_get(struct dpif_backer *backer, enum rmirror_tier tier,
+                 const struct rmirror_session *session)
 {
-    uint32_t odp_port;
-    bool wanted;
+    struct rmirror_port *port = &backer->rmirror_ports.port[
+        tier == RMIRROR_TIER_VPORT ? RMIRROR_PORT_DEVICE
+        : rmirror_session_is_ipv4(session) ? RMIRROR_PORT_GRE
+        : RMIRROR_PORT_IP6GRE];
 
-    atomic_read_relaxed(&ports->port[!is_ipv4].wanted, &wanted);
-    if (!wanted) {
-        atomic_store_relaxed(&ports->port[!is_ipv4].wanted, true);
+    rmirror_port_use(port);
+    if (!port_is_wanted(port)) {
+        atomic_store_relaxed(&port->wanted, true);
         seq_change(wake_seq());
     }
-    atomic_read_relaxed(&ports->port[!is_ipv4].odp_port, &odp_port);
-    return u32_to_odp(odp_port);
+    return port;
 }
 
-/* Adds a tunnel port of 'type' to the datapath of 'backer' and returns its
- * number, or ODPP_NONE. */
-static odp_port_t
-add_port(struct dpif_backer *backer, const char *type, const char *dp_port)
+/* Says that packets go through 'port'. */
+void
+rmirror_port_use(struct rmirror_port *port)
 {
-    odp_port_t odp_port = ODPP_NONE;
+    atomic_store_relaxed(&port->used, true);
+}
+
+/* Adds to the datapath of 'backer' the tunnel port 'i' and stores its number
+ * in '*odp_port'. */
+static int
+add_gre_port(struct dpif_backer *backer, enum rmirror_port_index i,
+             odp_port_t *odp_port)
+{
+    static bool warned;
     struct netdev *netdev;
+
+    if (!warned) {
+        warned = true;
+        VLOG_WARN("%s: the datapath has no support for remote mirrors, so "
+                  "they are made of tunnels: GSO packets, that is, most "
+                  "packets of TCP connections between local ports, are lost "
+                  "when they are truncated; install ovs-rmirror-dkms, the "
+                  "kernel modules of ovs-rmirror, to mirror them",
+                  dpif_name(backer->dpif));
+    }
 
     /* Without a configuration a tunnel has no mode, and the kernel datapath
      * gets no device for it but by its old interface, which knows IPv4 only.
-     */
+     * The name is not that of the port, like that of other tunnels, or else
+     * nobody could look at the device behind the port. */
     struct smap args = SMAP_CONST1(&args, "remote_ip", "flow");
+    bool is_ipv4 = i == RMIRROR_PORT_GRE;
 
-    int error = netdev_open(dp_port, type, &netdev);
+    int error = netdev_open(is_ipv4 ? "rmirror-gre" : "rmirror-ip6gre",
+                            is_ipv4 ? "gre" : "ip6gre", &netdev);
     if (!error) {
         error = netdev_set_config(netdev, &args, NULL);
         if (!error) {
-            error = dpif_port_add(backer->dpif, netdev, &odp_port);
+            error = dpif_port_add(backer->dpif, netdev, odp_port);
         }
         netdev_close(netdev);
     }
-    if (error) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+    return error;
+}
 
-        VLOG_WARN_RL(&rl, "%s: could not add %s port \"%s\" for remote "
-                     "mirrors (%s)", dpif_name(backer->dpif), type, dp_port,
-                     ovs_strerror(error));
-        return ODPP_NONE;
+/* Adds port 'i' to the datapath of 'backer' and returns its number, or
+ * ODPP_NONE. */
+static odp_port_t
+add_port(struct dpif_backer *backer, enum rmirror_port_index i)
+{
+    odp_port_t odp_port = ODPP_NONE;
+
+    int error = (i == RMIRROR_PORT_DEVICE
+                 ? dpif_rmirror_port_add(backer->dpif, &odp_port)
+                 : add_gre_port(backer, i, &odp_port));
+    if (!error) {
+        return odp_port;
     }
-    return odp_port;
+
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+    VLOG_WARN_RL(&rl, "%s: could not add port \"%s\" for remote mirrors (%s)",
+                 dpif_name(backer->dpif), port_name(i), ovs_strerror(error));
+    if (i == RMIRROR_PORT_DEVICE && error == EOPNOTSUPP) {
+        /* The kernel module has gone.  Flows are about to be revalidated. */
+        backer->bt_support.rmirror_port = false;
+        backer->rt_support.rmirror_port = false;
+        atomic_store_relaxed(&backer->rmirror_ports.port[i].wanted, false);
+    }
+    return ODPP_NONE;
 }
 
 /* Part of the garbage collection of tunnel ports: adds the wanted ports to
@@ -315,38 +426,66 @@ add_port(struct dpif_backer *backer, const char *type, const char *dp_port)
 void
 rmirror_ports_reconfigure(struct dpif_backer *backer, struct simap *unused)
 {
-    for (int i = 0; i < ARRAY_SIZE(backer->rmirror_ports.port); i++) {
-        const char *type = port_type(!i);
-        bool wanted;
+    for (int i = 0; i < RMIRROR_N_PORTS; i++) {
+        struct rmirror_port *port = &backer->rmirror_ports.port[i];
+        const char *name = port_name(i);
 
-        atomic_read_relaxed(&backer->rmirror_ports.port[i].wanted, &wanted);
-        if (!wanted) {
+        if (!port_is_wanted(port)) {
+            port_set_number(port, ODPP_NONE);
             continue;
         }
 
-        char dp_port[IFNAMSIZ];
-        snprintf(dp_port, sizeof dp_port, "%s_sys", type);
-
-        struct simap_node *node = simap_find(unused, dp_port);
+        struct simap_node *node = simap_find(unused, name);
         if (node) {
-            simap_put(&backer->tnl_backers, dp_port, node->data);
+            simap_put(&backer->tnl_backers, name, node->data);
             simap_delete(unused, node);
-        } else if (!simap_contains(&backer->tnl_backers, dp_port)
-                   && time_msec() >= backer->rmirror_ports.port[i].next_try) {
-            odp_port_t odp_port = add_port(backer, type, dp_port);
+        } else if (!simap_contains(&backer->tnl_backers, name)
+                   && time_msec() >= port->next_try) {
+            odp_port_t odp_port = add_port(backer, i);
 
             if (odp_port != ODPP_NONE) {
-                simap_put(&backer->tnl_backers, dp_port,
-                          odp_to_u32(odp_port));
+                simap_put(&backer->tnl_backers, name, odp_to_u32(odp_port));
             } else {
-                backer->rmirror_ports.port[i].next_try
-                    = time_msec() + RETRY_PORT_MS;
+                port->next_try = time_msec() + RETRY_PORT_MS;
             }
         }
 
-        node = simap_find(&backer->tnl_backers, dp_port);
-        atomic_store_relaxed(&backer->rmirror_ports.port[i].odp_port,
-                             node ? node->data : odp_to_u32(ODPP_NONE));
+        node = simap_find(&backer->tnl_backers, name);
+        port_set_number(port, node ? u32_to_odp(node->data) : ODPP_NONE);
+    }
+}
+
+/* Must be called when ports of the datapath of 'backer' have come or gone.  A
+ * port that somebody else has removed, with "ip link del", is added again. */
+void
+rmirror_ports_changed(struct dpif_backer *backer)
+{
+    for (int i = 0; i < RMIRROR_N_PORTS; i++) {
+        struct rmirror_port *port = &backer->rmirror_ports.port[i];
+        odp_port_t odp_port = port_number(port);
+        struct dpif_port dpif_port;
+
+        if (odp_port == ODPP_NONE) {
+            continue;
+        }
+        int error = dpif_port_query_by_name(backer->dpif, port_name(i),
+                                            &dpif_port);
+        if (!error) {
+            bool same = dpif_port.port_no == odp_port;
+
+            dpif_port_destroy(&dpif_port);
+            if (same) {
+                continue;
+            }
+        } else if (error != ENODEV) {
+            continue;
+        }
+
+        dpif_port_del(backer->dpif, odp_port, true);
+        simap_find_and_delete(&backer->tnl_backers, port_name(i));
+        port_set_number(port, ODPP_NONE);
+        backer->need_revalidate = REV_RECONFIGURE;
+        seq_change(wake_seq());
     }
 }
 
@@ -527,38 +666,84 @@ kernel_trunc_len(uint32_t len, const struct flow *flow,
     return MAX(len, min);
 }
 
-/* Appends to 'odp_actions' what 'rm' means in actions that any datapath has, a
- * truncated clone through a GRE port, for the packet that 'flow' says.  Adds
- * to 'wc' what that depends on.  Returns NULL or, if there is no copy, why: a
- * string constant. */
+/* Fills in '*tnl' with the tunnel metadata of copies in 'session', all but the
+ * TOS. */
+static void
+session_to_tunnel(const struct rmirror_session *session, struct flow_tnl *tnl)
+{
+    memset(tnl, 0, sizeof *tnl);
+    if (rmirror_session_is_ipv4(session)) {
+        tnl->ip_dst = in6_addr_get_mapped_ipv4(&session->target);
+    } else {
+        tnl->ipv6_dst = session->target;
+    }
+    tnl->ip_ttl = session->ttl;
+    if (session->flags & RMIRROR_F_KEY) {
+        tnl->tun_id = htonll(ntohl(session->key));
+        tnl->flags |= FLOW_TNL_F_KEY;
+    }
+    if (session->flags & RMIRROR_F_DF) {
+        tnl->flags |= FLOW_TNL_F_DONT_FRAGMENT;
+    }
+}
+
+/* Appends to 'odp_actions' what 'rm' means for a datapath in which 'port'
+ * makes the copies: it gets the packet as it is, with the session and 'len' as
+ * tunnel metadata (see rmirror/netlink.h).  Returns NULL or, if there is no
+ * copy, why: a string constant. */
 const char *
-rmirror_compose_tunnel(struct dpif_backer *backer, const struct rmirror *rm,
-                       const struct flow *flow, struct flow_wildcards *wc,
-                       struct ofpbuf *odp_actions)
+rmirror_compose_vport(const struct rmirror_port *port,
+                      const struct rmirror *rm, struct ofpbuf *odp_actions)
+{
+    const struct rmirror_session *session = &rm->session;
+    odp_port_t odp_port = port_number(port);
+    struct flow_tnl tnl;
+
+    if (odp_port == ODPP_NONE) {
+        return "there is no port for remote mirrors yet";
+    }
+
+    session_to_tunnel(session, &tnl);
+    tnl.ip_tos = session->tos;
+    if (session->flags & RMIRROR_F_TOS_INHERIT) {
+        tnl.tp_src |= htons(RMIRROR_TP_SRC_TOS_INHERIT);
+    }
+    tnl.tp_dst = htons(rm->len == RMIRROR_LEN_ALL ? RMIRROR_TP_DST_ALL
+                       : rm->len == RMIRROR_LEN_MTU ? RMIRROR_TP_DST_MTU
+                       : rm->len);
+
+    size_t ofs = nl_msg_start_nested(odp_actions, OVS_ACTION_ATTR_CLONE);
+    odp_put_tunnel_action(&tnl, odp_actions, RMIRROR_KIND);
+    nl_msg_put_odp_port(odp_actions, OVS_ACTION_ATTR_OUTPUT, odp_port);
+    nl_msg_end_nested(odp_actions, ofs);
+    return NULL;
+}
+
+/* Appends to 'odp_actions' what 'rm' means in actions that any datapath has, a
+ * truncated clone through the GRE port 'port', for the packet that 'flow'
+ * says.  Adds to 'wc' what that depends on.  Returns NULL or, if there is no
+ * copy, why: a string constant. */
+const char *
+rmirror_compose_tunnel(const struct dpif_backer_support *support,
+                       const struct rmirror_port *port,
+                       const struct rmirror *rm, const struct flow *flow,
+                       struct flow_wildcards *wc, struct ofpbuf *odp_actions)
 {
     const struct rmirror_session *session = &rm->session;
     bool is_ipv4 = rmirror_session_is_ipv4(session);
+    odp_port_t odp_port = port_number(port);
     struct flow_tnl tnl;
 
     add_target(&session->target);
     if (flow_may_be_copy(flow, wc)) {
         return "GRE to or from a target is not mirrored";
-    } else if (!backer->rt_support.clone || !backer->rt_support.trunc) {
+    } else if (!support->clone || !support->trunc) {
         return "the datapath cannot truncate a clone";
-    }
-
-    odp_port_t odp_port = rmirror_port(&backer->rmirror_ports, is_ipv4);
-    if (odp_port == ODPP_NONE) {
+    } else if (odp_port == ODPP_NONE) {
         return "there is no GRE port for remote mirrors yet";
     }
 
-    memset(&tnl, 0, sizeof tnl);
-    if (is_ipv4) {
-        tnl.ip_dst = in6_addr_get_mapped_ipv4(&session->target);
-    } else {
-        tnl.ipv6_dst = session->target;
-    }
-    tnl.ip_ttl = session->ttl;
+    session_to_tunnel(session, &tnl);
     tnl.ip_tos = session->tos;
     if (session->flags & RMIRROR_F_TOS_INHERIT && is_ip_any(flow)) {
         WC_MASK_FIELD(wc, nw_tos);
@@ -568,13 +753,6 @@ rmirror_compose_tunnel(struct dpif_backer *backer, const struct rmirror *rm,
         /* The kernel takes ECN from the packet, whatever is said here, and
          * the value 1 for "inherit". */
         tnl.ip_tos &= IP_DSCP_MASK;
-    }
-    if (session->flags & RMIRROR_F_KEY) {
-        tnl.tun_id = htonll(ntohl(session->key));
-        tnl.flags |= FLOW_TNL_F_KEY;
-    }
-    if (session->flags & RMIRROR_F_DF) {
-        tnl.flags |= FLOW_TNL_F_DONT_FRAGMENT;
     }
 
     bool df = session->flags & RMIRROR_F_DF;
@@ -589,7 +767,7 @@ rmirror_compose_tunnel(struct dpif_backer *backer, const struct rmirror *rm,
          * tell the sender of the packet by ICMP to send smaller ones. */
         if (!df) {
             len = fits;
-        } else if (backer->rt_support.check_pkt_len) {
+        } else if (support->check_pkt_len) {
             check = true;
         } else {
             return "the datapath cannot drop copies that exceed the MTU";
@@ -617,7 +795,7 @@ rmirror_compose_tunnel(struct dpif_backer *backer, const struct rmirror *rm,
                                          sizeof *trunc);
         trunc->max_len = kernel_trunc_len(len, flow, wc);
     }
-    odp_put_tunnel_action(&tnl, odp_actions, port_type(is_ipv4));
+    odp_put_tunnel_action(&tnl, odp_actions, is_ipv4 ? "gre" : "ip6gre");
     nl_msg_put_odp_port(odp_actions, OVS_ACTION_ATTR_OUTPUT, odp_port);
     nl_msg_end_nested(odp_actions, ofs);
 
@@ -655,42 +833,85 @@ rmirror_end_tap(struct ofpbuf *odp_actions, size_t clone_ofs)
 
 static uint64_t last_wake_seq;
 
-/* Returns true if the 'i'th port of 'backer' is wanted.  Stores in
- * '*missing' whether it still has to be added. */
+/* Returns true if some flow of 'backer' has wanted a GRE port for want of
+ * something better. */
 static bool
-port_is_wanted(const struct dpif_backer *backer, int i, bool *missing)
+wants_better_tier(const struct dpif_backer *backer)
 {
-    uint32_t odp_port;
-    bool wanted;
+    const struct rmirror_port *port = backer->rmirror_ports.port;
 
-    atomic_read_relaxed(&backer->rmirror_ports.port[i].wanted, &wanted);
-    atomic_read_relaxed(&backer->rmirror_ports.port[i].odp_port, &odp_port);
-    *missing = wanted && u32_to_odp(odp_port) == ODPP_NONE;
-    return wanted;
+    return (!backer->bt_support.rmirror && !backer->bt_support.rmirror_port
+            && (port_is_wanted(&port[RMIRROR_PORT_GRE])
+                || port_is_wanted(&port[RMIRROR_PORT_IP6GRE])));
+}
+
+/* Looks whether the datapath of 'backer' can have RMIRROR_PORT_DEVICE now, as
+ * it can when the kernel module has been installed meanwhile. */
+static bool
+probe_port(struct dpif_backer *backer)
+{
+    if (!dpif_rmirror_probe_port(backer->dpif)) {
+        return false;
+    }
+    VLOG_INFO("%s: remote mirrors use port \"%s\" from now on",
+              dpif_name(backer->dpif), RMIRROR_DEVICE);
+    backer->bt_support.rmirror_port = true;
+    backer->rt_support.rmirror_port = true;
+    return true;
+}
+
+/* Returns true if 'port', which is wanted, has not been used for so long that
+ * it is not wanted any longer. */
+static bool
+port_has_been_idle(struct rmirror_port *port)
+{
+    long long int now = time_msec();
+    bool used;
+
+    if (now < port->next_look) {
+        return false;
+    }
+    port->next_look = now + UNUSED_PORT_MS;
+    atomic_read_relaxed(&port->used, &used);
+    atomic_store_relaxed(&port->used, false);
+    return !used;
 }
 
 /* Returns true if the flows of 'backer' must be revalidated: so that a port
- * that is wanted can be added, because there is a new target, or because
- * routes, which composed actions depend on, may have changed. */
+ * that is wanted can be added, or one that is not can be removed, because
+ * there is a new target or a better tier, or because routes, which composed
+ * actions depend on, may have changed. */
 bool
 rmirror_run(struct dpif_backer *backer)
 {
+    struct rmirror_ports *ports = &backer->rmirror_ports;
     uint64_t conf_seq = seq_read(tnl_conf_seq);
-    bool changed = conf_seq != backer->rmirror_ports.conf_seq;
-    bool missing;
+    bool routes_changed = conf_seq != ports->conf_seq;
 
-    backer->rmirror_ports.conf_seq = conf_seq;
+    ports->conf_seq = conf_seq;
     last_wake_seq = seq_read(wake_seq());
     run_requests();
 
     size_t n_targets = cmap_count(&targets);
-    bool revalidate = n_targets != backer->rmirror_ports.n_targets;
-    backer->rmirror_ports.n_targets = n_targets;
-    for (int i = 0; i < ARRAY_SIZE(backer->rmirror_ports.port); i++) {
-        if (port_is_wanted(backer, i, &missing)
-            && (changed
-                || (missing && time_msec()
-                               >= backer->rmirror_ports.port[i].next_try))) {
+    bool revalidate = n_targets != ports->n_targets;
+    ports->n_targets = n_targets;
+
+    if (wants_better_tier(backer) && time_msec() >= ports->next_probe) {
+        ports->next_probe = time_msec() + PROBE_MS;
+        revalidate |= probe_port(backer);
+    }
+    for (int i = 0; i < RMIRROR_N_PORTS; i++) {
+        struct rmirror_port *port = &ports->port[i];
+
+        if (!port_is_wanted(port)) {
+            continue;
+        }
+        if (port_has_been_idle(port)) {
+            atomic_store_relaxed(&port->wanted, false);
+            revalidate = true;
+        } else if ((routes_changed && i != RMIRROR_PORT_DEVICE)
+                   || (port_number(port) == ODPP_NONE
+                       && time_msec() >= port->next_try)) {
             revalidate = true;
         }
     }
@@ -703,15 +924,23 @@ void
 rmirror_wait(const struct dpif_backer *backer)
     OVS_EXCLUDED(mutex)
 {
+    const struct rmirror_ports *ports = &backer->rmirror_ports;
     struct request *r;
-    bool missing;
 
     seq_wait(wake_seq(), last_wake_seq);
-    seq_wait(tnl_conf_seq, backer->rmirror_ports.conf_seq);
+    seq_wait(tnl_conf_seq, ports->conf_seq);
 
-    for (int i = 0; i < ARRAY_SIZE(backer->rmirror_ports.port); i++) {
-        if (port_is_wanted(backer, i, &missing) && missing) {
-            poll_timer_wait_until(backer->rmirror_ports.port[i].next_try);
+    if (wants_better_tier(backer)) {
+        poll_timer_wait_until(ports->next_probe);
+    }
+    for (int i = 0; i < RMIRROR_N_PORTS; i++) {
+        const struct rmirror_port *port = &ports->port[i];
+
+        if (port_is_wanted(port)) {
+            poll_timer_wait_until(port->next_look);
+            if (port_number(port) == ODPP_NONE) {
+                poll_timer_wait_until(port->next_try);
+            }
         }
     }
 

@@ -6,8 +6,9 @@
  *     the neighbor cache of native tunneling; for one that is not there, it
  *     leaves a request here, and the main thread asks the network.
  *
- *   - Datapath that only offers tunnel ports: the GRE port that copies go
- *     through, which the main thread adds when the first copy wants it.
+ *   - Other datapaths that lack the action: the port that copies go through,
+ *     which the main thread adds when the first copy wants it and removes when
+ *     none has for a while.
  */
 #ifndef OFPROTO_DPIF_RMIRROR_H
 #define OFPROTO_DPIF_RMIRROR_H 1
@@ -22,6 +23,7 @@
 #include "packets.h"
 
 struct dpif_backer;
+struct dpif_backer_support;
 struct flow;
 struct flow_wildcards;
 struct ofpbuf;
@@ -40,6 +42,11 @@ void rmirror_keep_common(struct ofpbuf *taken, size_t start, const void *other,
  * not fit into a Netlink attribute would make the flow a slow one. */
 #define RMIRROR_MAX_ODP_ACTIONS (UINT16_MAX / 2)
 
+/* Copies of a packet, beyond which there are no more.  Linux takes up to 64 kB
+ * for the actions in a clone, and some 50 bytes of them for each copy, however
+ * short the action is in Netlink. */
+#define RMIRROR_MAX_COPIES 1024
+
 /* A next hop whose Ethernet address is not known. */
 struct rmirror_next_hop {
     struct uuid ofproto_uuid;       /* Bridge that the request leaves by... */
@@ -54,29 +61,60 @@ void rmirror_request_next_hop(const struct rmirror_next_hop *);
 void rmirror_want_next_hops(void);
 bool rmirror_wants_next_hops(void);
 
-/* GRE tunnel ports of a backer, for the datapaths that need them. */
+/* How a datapath carries out the action. */
+enum rmirror_tier {
+    RMIRROR_TIER_USERSPACE,     /* OVS_ACTION_ATTR_RMIRROR, way included. */
+    RMIRROR_TIER_NATIVE,        /* OVS_ACTION_ATTR_RMIRROR. */
+    RMIRROR_TIER_VPORT,         /* A port that takes packets with a session as
+                                 * tunnel metadata, and makes copies. */
+    RMIRROR_TIER_COMPOSED,      /* A truncated clone through a GRE port. */
+};
+
+enum rmirror_tier rmirror_tier(const struct dpif_backer_support *);
+const char *rmirror_tier_to_string(enum rmirror_tier);
+
+/* A port of a backer that copies go through. */
+struct rmirror_port {
+    atomic_bool wanted;             /* Set by translation. */
+    atomic_bool used;               /* Since the last look at it? */
+    atomic_uint32_t odp_port;       /* Set by the main thread, or ODPP_NONE. */
+    long long int next_try;         /* When to try to add it, again. */
+    long long int next_look;        /* When to look at 'used', again. */
+};
+
+enum rmirror_port_index {
+    RMIRROR_PORT_GRE,               /* RMIRROR_TIER_COMPOSED, IPv4. */
+    RMIRROR_PORT_IP6GRE,            /* RMIRROR_TIER_COMPOSED, IPv6. */
+    RMIRROR_PORT_DEVICE,            /* RMIRROR_TIER_VPORT. */
+    RMIRROR_N_PORTS
+};
+
 struct rmirror_ports {
-    struct {
-        atomic_bool wanted;         /* Set by translation. */
-        atomic_uint32_t odp_port;   /* Set by the main thread, or ODPP_NONE. */
-        long long int next_try;     /* When to try to add it, again. */
-    } port[2];                      /* IPv4, IPv6. */
+    struct rmirror_port port[RMIRROR_N_PORTS];
+    long long int next_probe;       /* When to look for a better tier. */
     uint64_t conf_seq;              /* Last 'tnl_conf_seq' seen. */
     size_t n_targets;               /* Number of targets last seen. */
 };
 
 void rmirror_ports_init(struct rmirror_ports *);
 void rmirror_ports_reconfigure(struct dpif_backer *, struct simap *unused);
+void rmirror_ports_changed(struct dpif_backer *);
+struct rmirror_port *rmirror_port_get(struct dpif_backer *, enum rmirror_tier,
+                                      const struct rmirror_session *);
+void rmirror_port_use(struct rmirror_port *);
 
 /* Translation. */
 void rmirror_copy_flow(const struct rmirror_session *,
                        const struct rmirror_via *, struct flow *);
-const char *rmirror_compose_tunnel(struct dpif_backer *,
+const char *rmirror_compose_tunnel(const struct dpif_backer_support *,
+                                   const struct rmirror_port *,
                                    const struct rmirror *,
                                    const struct flow *,
                                    struct flow_wildcards *,
                                    struct ofpbuf *odp_actions);
-
+const char *rmirror_compose_vport(const struct rmirror_port *,
+                                  const struct rmirror *,
+                                  struct ofpbuf *odp_actions);
 void rmirror_end_tap(struct ofpbuf *odp_actions, size_t clone_ofs);
 
 /* Called by the main thread. */
