@@ -126,3 +126,24 @@ AC_DEFUN([RMIRROR_OVS_OPTION], [
     [OVS_OPTIONS="$OVS_OPTIONS --enable-$1"],
     [OVS_OPTIONS="$OVS_OPTIONS --disable-$1"
      AC_MSG_WARN([Open vSwitch is built without $4; for it, install the Debian package $3 and run configure again])])])
+
+# RMIRROR_LINUX_SOURCE
+# --------------------
+# --with-linux-source: LINUX_SOURCE, as datapath/Makefile wants it; and KDIR.
+# Neither is looked at before the modules are built.
+AC_DEFUN([RMIRROR_LINUX_SOURCE], [
+  AC_ARG_WITH([linux-source],
+    [AS_HELP_STRING([--with-linux-source=TARBALL|DIR],
+       [source of the kernel that "make datapath" builds openvswitch.ko for
+        @<:@that of the Debian package linux-source-X.Y@:>@; without it:
+        rmirror.ko alone])],
+    [], [with_linux_source=yes])
+  AS_CASE([$with_linux_source],
+    [yes], [LINUX_SOURCE=installed],
+    [no], [LINUX_SOURCE=],
+    [/*], [LINUX_SOURCE=$with_linux_source],
+    [LINUX_SOURCE=`pwd`/$with_linux_source])
+  AC_SUBST([LINUX_SOURCE])
+  AC_ARG_VAR([KDIR],
+    [build folder of the kernel that "make datapath" builds for
+     @<:@/lib/modules/`uname -r`/build@:>@])])

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The loop guard: copies are not copied. */
+#ifndef _RMIRROR_LOOP_H
+#define _RMIRROR_LOOP_H
+
+#include <linux/types.h>
+
+struct rmirror_net;
+struct sk_buff;
+
+bool rmirror_is_copy(struct rmirror_net *rnet, const struct sk_buff *skb);
+
+bool rmirror_enter(void);
+void rmirror_leave(void);
+
+#endif /* _RMIRROR_LOOP_H */
