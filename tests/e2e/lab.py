@@ -111,14 +111,14 @@ class Namespace:
     def ip(self, *lines):
         """Gives 'lines' to ip(8), each without the leading "ip"."""
         with self.entered():
-            _run(["ip", "-batch", "-"], "\n".join(lines) + "\n")
+            run(["ip", "-batch", "-"], "\n".join(lines) + "\n")
 
     def run(self, *command, **options):
         with self.entered():
-            return _run(list(command), **options)
+            return run(list(command), **options)
 
 
-def _run(command, stdin=None, env=None, expect_failure=False, timeout=20):
+def run(command, stdin=None, env=None, expect_failure=False, timeout=20):
     done = subprocess.run(command, input=stdin, env=env, text=True,
                           timeout=timeout, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE)
@@ -148,11 +148,11 @@ class Host:
                       "link set %s mtu %d up" % (port, mtu))
         self.namespace.ip("link set lo up",
                           "link set eth0 address %s mtu %d" % (mac, mtu))
-        # The userspace datapath reads whole wire packets: none may come with
-        # its checksum left to a device.
-        for namespace, device in ((lab.switch, port), (self.namespace, "eth0")):
-            namespace.run("ethtool", "-K", device, "tx", "off", "rx", "off",
-                          "gso", "off", "gro", "off")
+        if lab.wire_packets:
+            for namespace, device in ((lab.switch, port),
+                                      (self.namespace, "eth0")):
+                namespace.run("ethtool", "-K", device, "tx", "off", "rx", "off",
+                              "gso", "off", "gro", "off")
 
     def close(self):
         self.tap.close()
@@ -176,16 +176,16 @@ class Programs:
     def __init__(self, ovs, controller):
         self.ovs = ovs
         self.controller = controller
-        self.ovs_vswitchd = self._find(ovs, "vswitchd/ovs-vswitchd")
-        self.ovsdb_server = self._find(ovs, "ovsdb/ovsdb-server")
-        self.ovsdb_tool = self._find(ovs, "ovsdb/ovsdb-tool")
-        self.schema = self._find(ovs, "vswitchd/vswitch.ovsschema")
-        self.vsctl = self._find(ovs, "utilities/ovs-vsctl")
-        self.ofctl = self._find(ovs, "utilities/ovs-ofctl")
-        self.appctl = self._find(ovs, "utilities/ovs-appctl")
+        self.ovs_vswitchd = self.find(ovs, "vswitchd/ovs-vswitchd")
+        self.ovsdb_server = self.find(ovs, "ovsdb/ovsdb-server")
+        self.ovsdb_tool = self.find(ovs, "ovsdb/ovsdb-tool")
+        self.schema = self.find(ovs, "vswitchd/vswitch.ovsschema")
+        self.vsctl = self.find(ovs, "utilities/ovs-vsctl")
+        self.ofctl = self.find(ovs, "utilities/ovs-ofctl")
+        self.appctl = self.find(ovs, "utilities/ovs-appctl")
 
     @staticmethod
-    def _find(directory, name):
+    def find(directory, name):
         for candidate in (name, os.path.basename(name)):
             path = os.path.join(directory, candidate)
             if os.path.exists(path):
@@ -195,10 +195,10 @@ class Programs:
                                 % (name, directory))
 
     def rmirrord(self):
-        return self._find(self.controller, "controller/ovs-rmirrord")
+        return self.find(self.controller, "controller/ovs-rmirrord")
 
     def rmirrorctl(self):
-        return self._find(self.controller, "controller/ovs-rmirrorctl")
+        return self.find(self.controller, "controller/ovs-rmirrorctl")
 
 
 class Switch:
@@ -216,7 +216,7 @@ class Switch:
         self.environment = dict(
             os.environ, OVS_RUNDIR=directory, OVS_LOGDIR=logs,
             OVS_DBDIR=directory, OVS_SYSCONFDIR=directory)
-        _run([programs.ovsdb_tool, "create", directory + "/conf.db",
+        run([programs.ovsdb_tool, "create", directory + "/conf.db",
               programs.schema])
         self.database = self._start(
             programs.ovsdb_server, directory + "/conf.db", "--pidfile",
@@ -241,7 +241,7 @@ class Switch:
         """Starts ovs-vswitchd and waits until it and its bridges answer."""
         self.vswitchd = self._start(
             self.programs.ovs_vswitchd, "--pidfile", "--log-file",
-            "--disable-system", "-vconsole:off",
+            "-vconsole:off", *self.lab.vswitchd_options,
             "unix:%s/db.sock" % self.directory)
         until(lambda: os.path.exists(self.directory + "/ovs-vswitchd.pid")
               and self._answers(self.programs.appctl, "version"),
@@ -280,16 +280,16 @@ class Switch:
               self.vswitchd.returncode, self.logs)
 
     def vsctl(self, *words):
-        return _run([self.programs.vsctl, "-t", "10", *words],
+        return run([self.programs.vsctl, "-t", "10", *words],
                     env=self.environment)
 
     def ofctl(self, *words, stdin=None, expect_failure=False):
-        return _run([self.programs.ofctl, "-O", "OpenFlow15", *words],
+        return run([self.programs.ofctl, "-O", "OpenFlow15", *words],
                     stdin, env=self.environment,
                     expect_failure=expect_failure)
 
     def appctl(self, *words, expect_failure=False):
-        return _run([self.programs.appctl, *words], env=self.environment,
+        return run([self.programs.appctl, *words], env=self.environment,
                     expect_failure=expect_failure)
 
     def flows(self, *flows, bridge="br0"):
@@ -335,7 +335,7 @@ class Switch:
                 log.write("---- %s\n%s\n" % (" ".join(command), done.stdout))
 
     def rmirrorctl(self, *words, expect_failure=False):
-        return _run([self.programs.rmirrorctl(), *words],
+        return run([self.programs.rmirrorctl(), *words],
                     env=self.environment, expect_failure=expect_failure)
 
     def rmirrord(self, policy, *options):
@@ -351,6 +351,12 @@ class Lab:
     """The whole topology.  A test gets it as reset() leaves it: br0 switches
     like an ordinary switch, nothing is mirrored, the neighbours of the
     collectors are known."""
+
+    datapath_type = "netdev"
+    vswitchd_options = ["--disable-system"]
+    # The userspace datapath reads whole wire packets: none may come with its
+    # checksum or segmentation left to a device.
+    wire_packets = True
 
     def __init__(self, programs, logs=None):
         self.directory = tempfile.mkdtemp(prefix="rmirror-e2e-")
@@ -393,7 +399,8 @@ class Lab:
                 ("br-phy", PHY_MAC, ("uplink",)),
                 ("br-phy2", PHY2_MAC, ("uplink2",))):
             words += ["--", "add-br", bridge, "--", "set", "bridge", bridge,
-                      "datapath_type=netdev", "fail-mode=secure",
+                      "datapath_type=" + self.datapath_type,
+                      "fail-mode=secure",
                       "other-config:hwaddr=" + mac]
             for port in ports:
                 words += ["--", "add-port", bridge, port]

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single super-packets, made by hand and put into a tap device as a virtual
+machine would: the copies are what the kernel makes of each for a port without
+offloads.  (Linux 6.1 takes no UDP GSO from a tap device.)"""
+
+import fcntl
+import os
+import random
+import struct
+
+import frames
+from datapath import DATAPATH, ENGINE, SENSOR, tiers
+from frames import IP, IPv6, Ether, Raw, TCP, UDP
+from lab import check, equal, run
+from registry import case
+from scapy.layers.inet import IPOption_NOP
+from scapy.layers.inet6 import IPv6ExtHdrHopByHop
+from scapy.layers.l2 import Dot1AD, Dot1Q
+
+# linux/if_tun.h
+TUNSETIFF = 0x400454ca
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+# linux/virtio_net.h
+NEEDS_CSUM = 1
+GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6 = 0, 1, 3, 4
+GSO_ECN = 0x80
+
+PORT = 7
+
+
+class Guest:
+    """A tap device, port 7 of the datapath, and who writes to it."""
+
+    mac = frames.CLIENT_MAC
+
+    def __init__(self, bench):
+        self.bench = bench
+        # Makes /dev/net/tun.
+        run(["modprobe", "tun"])
+        with bench.switch.entered():
+            self.file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+            fcntl.ioctl(self.file, TUNSETIFF, struct.pack(
+                "16sH22x", b"guest", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        bench.switch.run("sysctl", "-qw",
+                         "net.ipv6.conf.guest.disable_ipv6=1")
+        bench.switch.ip("link set guest mtu 9000 up")
+        bench.dpctl("add-if", DATAPATH, "guest,port_no=%d" % PORT)
+        for port in "client", "server":
+            bench.switch.run("ethtool", "-K", port, "tso", "off", "gso", "off",
+                             "tx", "off")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bench.dpctl("del-if", DATAPATH, "guest")
+        os.close(self.file)
+
+    def send(self, frame, header=bytes(10)):
+        os.write(self.file, header + frame)
+
+    def flows(self, actions):
+        self.bench.flows(actions)
+        self.bench.dpctl("add-flows", DATAPATH, "-", stdin="".join(
+            "%s %s\n" % (match % PORT, actions)
+            for match in self.bench.matches))
+
+
+def pseudo_sum(proto, src, dst, size):
+    """Returns what stands in a checksum field whose sum is left to do."""
+    data = src + dst + struct.pack("!II", size, proto)
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def partial(packet, kind, size):
+    """Returns 'packet' with its checksum left to do, and the header that says
+    so and that it is to be cut into payloads of 'size' bytes."""
+    layer = TCP if TCP in packet else UDP
+    data = bytearray(bytes(packet))
+    rest = len(bytes(packet[layer]))
+    start = len(data) - rest
+    offset = 16 if layer is TCP else 6
+    ip = packet[IP] if IP in packet else packet[IPv6]
+    raw = bytes(ip)
+    src, dst = (raw[12:16], raw[16:20]) if IP in packet \
+        else (raw[8:24], raw[24:40])
+    struct.pack_into("!H", data, start + offset, pseudo_sum(
+        6 if layer is TCP else 17, src, dst, rest))
+    head = start + ((packet[TCP].dataofs or 5) * 4 if layer is TCP else 8)
+    return bytes(data), struct.pack("=BBHHHH", NEEDS_CSUM, kind, head, size,
+                                    start, offset)
+
+
+def filler(size):
+    return Raw(random.Random(size).randbytes(size))
+
+
+def tcp(size, ip=None, options=(), flags="PA", **fields):
+    ip = ip or IP(src=frames.CLIENT_IP, dst=frames.SERVER_IP, id=65530,
+                  flags="DF")
+    words = TCP(sport=1, dport=2, seq=0xfffffff0, ack=7, flags=flags,
+                options=list(options), **fields)
+    if options:
+        words = TCP(bytes(words))
+    return frames.ether() / ip / words / filler(size)
+
+
+def six(*extension):
+    packet = IPv6(src=frames.CLIENT_IP6, dst=frames.SERVER_IP6, tc=8, fl=77)
+    for header in extension:
+        packet /= header
+    return packet
+
+
+def tagged(packet, *tags):
+    """Returns 'packet' with VLAN tags."""
+    inner = packet.payload
+    whole = frames.ether()
+    for tag in tags:
+        whole /= tag
+    return whole / inner
+
+
+def udp(size, ip=None):
+    return frames.ether() / (ip or IP(src=frames.CLIENT_IP, id=3,
+                                      dst=frames.SERVER_IP)) \
+        / UDP(sport=1, dport=2) / filler(size)
+
+
+STAMP = [("NOP", None), ("NOP", None), ("Timestamp", (5, 6))]
+PACKETS = {
+    "TCP, last segment short": (tcp(10000), GSO_TCPV4, 1448),
+    "TCP, segments of equal size": (tcp(2896), GSO_TCPV4, 1448),
+    "TCP, odd segments": (tcp(10001), GSO_TCPV4, 333),
+    "TCP, tiny segments": (tcp(300), GSO_TCPV4, 8),
+    "TCP of one segment": (tcp(100), GSO_TCPV4, 1448),
+    "TCP with options": (tcp(9000, options=STAMP), GSO_TCPV4, 1436),
+    "TCP with FIN and PSH": (tcp(5000, flags="FPA"), GSO_TCPV4, 1400),
+    "TCP with CWR": (tcp(5000, flags="CPA"), GSO_TCPV4 | GSO_ECN, 1400),
+    "TCP with ECE, CWR but not for ECN": (tcp(5000, flags="ECA"), GSO_TCPV4,
+                                          1400),
+    "TCP with IP options": (
+        tcp(5000, IP(src=frames.CLIENT_IP, dst=frames.SERVER_IP, id=9,
+                     options=[IPOption_NOP()] * 4)), GSO_TCPV4, 1400),
+    "TCP without DF": (
+        tcp(5000, IP(src=frames.CLIENT_IP, dst=frames.SERVER_IP, id=9)),
+        GSO_TCPV4, 1400),
+    "TCP of 60 kB": (tcp(60000), GSO_TCPV4, 1448),
+    "TCP over IPv6": (tcp(10000, six()), GSO_TCPV6, 1428),
+    "TCP over IPv6 with options": (tcp(10000, six(), STAMP), GSO_TCPV6, 1416),
+    "TCP over IPv6 with CWR": (tcp(5000, six(), flags="CPA"),
+                               GSO_TCPV6 | GSO_ECN, 1400),
+    "TCP over IPv6 behind a hop-by-hop header": (
+        tcp(5000, six(IPv6ExtHdrHopByHop())), GSO_TCPV6, 1400),
+    "TCP with a VLAN tag": (tagged(tcp(5000), Dot1Q(vlan=7, prio=3)),
+                            GSO_TCPV4, 1400),
+    "TCP with two VLAN tags": (
+        tagged(tcp(5000), Dot1AD(vlan=5), Dot1Q(vlan=6)), GSO_TCPV4, 1400),
+    "TCP over IPv6 with a VLAN tag": (
+        tagged(tcp(5000, six()), Dot1Q(vlan=7)), GSO_TCPV6, 1400),
+    "UDP to be fragmented": (udp(5000), GSO_UDP, 1480),
+}
+UNCUT = {
+    "TCP": tcp(1000), "UDP": udp(1000), "TCP over IPv6": tcp(1000, six()),
+    "UDP over IPv6": udp(1001, six()),
+    "TCP with a VLAN tag": tagged(tcp(1000), Dot1Q(vlan=7)),
+    "UDP with two VLAN tags": tagged(udp(999), Dot1AD(vlan=5), Dot1Q(vlan=6)),
+}
+
+
+@case("whole copies of super-packets of every kind are the packets of the wire, checksums included", 40)
+@tiers(*ENGINE)
+def whole(bench):
+    with Guest(bench) as guest:
+        guest.flows(bench.mirror_action(SENSOR) + ",2")
+        for name, (packet, kind, size) in PACKETS.items():
+            guest.send(*partial(packet, kind, size))
+            packets = bench.arrive(guest)
+            check(packets, "%s: the kernel let nothing through", name)
+            found = [copy.frame for copy in bench.collected()]
+            equal([frame.hex() for frame in found],
+                  [frame.hex() for frame in packets], "%s: copies" % name)
+
+
+@case("truncated copies of super-packets have the headers of the wire", 40)
+@tiers(*ENGINE)
+def truncated(bench):
+    with Guest(bench) as guest:
+        for length in 14, 34, 54, 60, 96, 1000:
+            guest.flows(bench.mirror_action(SENSOR, length) + ",2")
+            for name, (packet, kind, size) in PACKETS.items():
+                if kind == GSO_UDP:
+                    continue
+                guest.send(*partial(packet, kind, size))
+                packets = bench.arrive(guest)
+                found = [copy.frame for copy in bench.collected()]
+                equal([masked(frame, frame).hex() for frame in found],
+                      [masked(frame, frame[:length]).hex()
+                       for frame in packets],
+                      "%s: copies of %d bytes" % (name, length))
+
+
+def masked(whole, kept):
+    """Returns 'kept', the beginning of the frame 'whole', with the checksum
+    that a truncated copy may leave to be filled in set to 0."""
+    offset = 12
+    while whole[offset:offset + 2] in (b"\x81\x00", b"\x88\xa8"):
+        offset += 4
+    kind = whole[offset:offset + 2]
+    if len(kept) < offset + 22:
+        return kept
+    if kind == b"\x08\x00":
+        proto, start = whole[offset + 11], offset + 2 + (
+            whole[offset + 2] & 15) * 4
+    else:
+        proto, start = whole[offset + 8], offset + 42
+        if proto == 0 and len(whole) > start + 8:
+            proto, start = whole[start], start + 8
+    start += 16 if proto == 6 else 6
+    return (kept[:start] + b"\0\0" + kept[start + 2:])[:len(kept)]
+
+
+@case("whole copies of packets whose checksum is left to a device have a right one")
+@tiers(*ENGINE)
+def unfinished(bench):
+    with Guest(bench) as guest:
+        guest.flows(bench.mirror_action(SENSOR) + ",2")
+        for name, packet in UNCUT.items():
+            guest.send(*partial(packet, GSO_NONE, 0))
+            packets = bench.arrive(guest)
+            equal([frame.hex() for frame in packets],
+                  [bytes(packet).hex()], "%s: originals" % name)
+            equal([copy.frame.hex() for copy in bench.collected()],
+                  [frame.hex() for frame in packets], "%s: copies" % name)
+
+
+@case("super-packets that are not what they claim do no harm", 40)
+@tiers(*ENGINE)
+def malformed(bench):
+    dice = random.Random(1)
+    with Guest(bench) as guest:
+        for length in 0, 60, 96:
+            guest.flows(bench.mirror_action(SENSOR, length) + ",2")
+            for packet, kind, size in PACKETS.values():
+                data, header = partial(packet, kind, size)
+                for _ in range(8):
+                    broken = bytearray(data)
+                    for _ in range(dice.randrange(4)):
+                        broken[dice.randrange(60)] = dice.randrange(256)
+                    cut = bytes(broken[:dice.choice((len(data), 60, 54, 40, 18,
+                                                     len(data) // 2))])
+                    words = list(struct.unpack("=BBHHHH", header))
+                    which = dice.randrange(2, 6)
+                    words[which] = dice.choice((
+                        0, 1, 14, 20, words[which] + 4, len(cut), 65535))
+                    try:
+                        guest.send(cut, struct.pack("=BBHHHH", *words))
+                    except OSError:
+                        # tun has seen it.
+                        pass
+        guest.flows(bench.mirror_action(SENSOR, 60) + ",2")
+        bench.server.tap.drain()
+        bench.sensor.tap.drain()
+        sent = frames.udp()
+        guest.send(sent)
+        equal(bench.arrive(guest), [sent], "originals afterwards")
+        equal([copy.frame for copy in bench.collected()], [sent[:60]],
+              "copies afterwards")
