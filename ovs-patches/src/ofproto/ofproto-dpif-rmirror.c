@@ -35,6 +35,7 @@ VLOG_DEFINE_THIS_MODULE(ofproto_dpif_rmirror);
 COVERAGE_DEFINE(rmirror_neigh_request);
 
 const struct rmirror_session RMIRROR_IS_COPY;
+const struct rmirror_session RMIRROR_IN_TAP = { .zero = 1 };
 
 /* Returns true if 'session' must not take the packet that the sessions in
  * 'taken' have taken. */
@@ -52,6 +53,17 @@ rmirror_taken(const struct ofpbuf *taken,
         }
     }
     return false;
+}
+
+/* Removes from 'taken' the session at offset 'ofs'. */
+void
+rmirror_taken_remove(struct ofpbuf *taken, size_t ofs)
+{
+    const size_t len = sizeof(struct rmirror_session);
+    uint8_t *s = ofpbuf_at_assert(taken, ofs, len);
+
+    memmove(s, s + len, taken->size - ofs - len);
+    taken->size -= len;
 }
 
 /* Removes from 'taken', from offset 'start' on, the sessions that are not also

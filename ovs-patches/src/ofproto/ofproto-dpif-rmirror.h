@@ -32,9 +32,12 @@ struct simap;
 
 /* The sessions that have taken a packet, as an array of struct rmirror_session
  * in an ofpbuf.  RMIRROR_IS_COPY in it says that the packet is itself a copy,
- * which no session takes. */
+ * which no session takes; RMIRROR_IN_TAP, that it is the clone that a tap
+ * works on. */
 extern const struct rmirror_session RMIRROR_IS_COPY;
+extern const struct rmirror_session RMIRROR_IN_TAP;
 bool rmirror_taken(const struct ofpbuf *taken, const struct rmirror_session *);
+void rmirror_taken_remove(struct ofpbuf *taken, size_t ofs);
 void rmirror_keep_common(struct ofpbuf *taken, size_t start, const void *other,
                          size_t other_len);
 
