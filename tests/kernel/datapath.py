@@ -18,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 
+import frames
 import genl
 import lab
 import wire
@@ -238,6 +239,29 @@ class Datapath:
         self.send(frames)
         lab.originals(self.arrive(), frames if expect is None else expect)
         return self.collected()
+
+    @contextlib.contextmanager
+    def traffic(self):
+        """Has a process send frames from the client as fast as it can."""
+        with self.client.namespace.entered():
+            process = subprocess.Popen(
+                ["/usr/bin/python3", "-c",
+                 "import socket\n"
+                 "sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
+                 "sock.bind(('eth0', 0))\n"
+                 "frame = bytes.fromhex('%s')\n"
+                 "print(flush=True)\n"
+                 "while True: sock.send(frame)" % frames.udp(600).hex()],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()
+            process.communicate()
+            for host in self.server, self.sensor:
+                with contextlib.suppress(OverflowError, OSError):
+                    host.tap.drain()
 
     def addresses(self):
         """Gives the hosts addresses, for traffic of their own."""

@@ -208,7 +208,7 @@ def unload(bench):
 @case("deleting the datapath under traffic leaves a machine that makes a new one")
 def datapath_deleted(bench):
     bench.flows(bench.mirror_action(SENSOR, 60) + ",2")
-    with sender(bench):
+    with bench.traffic():
         bench.dpctl("del-dp", DATAPATH)
     bench.client.tap.drain()
     # ovs-dpctl takes the device of the vport tier away with its datapath.
@@ -221,34 +221,10 @@ def datapath_deleted(bench):
     copies_of(bench.mirror(sent), [frame[:60] for frame in sent])
 
 
-@contextlib.contextmanager
-def sender(bench):
-    """Has a process send frames from the client as fast as it can."""
-    with bench.client.namespace.entered():
-        process = subprocess.Popen(
-            ["/usr/bin/python3", "-c",
-             "import socket\n"
-             "sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
-             "sock.bind(('eth0', 0))\n"
-             "frame = bytes.fromhex('%s')\n"
-             "print(flush=True)\n"
-             "while True: sock.send(frame)" % frames.udp(600).hex()],
-            stdout=subprocess.PIPE)
-    process.stdout.readline()
-    try:
-        yield
-    finally:
-        process.kill()
-        process.communicate()
-        for host in bench.server, bench.sensor:
-            with contextlib.suppress(OverflowError):
-                host.tap.drain()
-
-
 @case("flows that come and go under traffic leak no session", timeout=30)
 @tiers(*ENGINE)
 def flows_change(bench):
-    with sender(bench):
+    with bench.traffic():
         for number in range(8):
             bench.flows("%s,%s,2" % (
                 bench.mirror_action(SENSOR, 60, 1000 + number),
