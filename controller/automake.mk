@@ -9,19 +9,28 @@ controller_libpolicy_la_CPPFLAGS = -I$(top_srcdir) -I$(top_srcdir)/include
 controller_libpolicy_la_SOURCES = \
 	controller/address.cc \
 	controller/address.h \
+	controller/clauses.cc \
+	controller/clauses.h \
 	controller/cookie.h \
 	controller/counters.cc \
 	controller/counters.h \
 	controller/diagnostic.cc \
 	controller/diagnostic.h \
+	controller/flow_match.cc \
+	controller/flow_match.h \
 	controller/flow_text.cc \
 	controller/flow_text.h \
 	controller/flows.cc \
 	controller/flows.h \
+	controller/ipset.cc \
+	controller/ipset.h \
 	controller/listing.cc \
 	controller/listing.h \
 	controller/masked.cc \
 	controller/masked.h \
+	controller/match_reader.cc \
+	controller/match_reader.h \
+	controller/matches.h \
 	controller/names.cc \
 	controller/names.h \
 	controller/parser.cc \

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -32,6 +33,33 @@ void LogLines(enum vlog_level level, const std::string& text) {
   while (std::getline(lines, line)) {
     VLOG(level, "%s", line.c_str());
   }
+}
+
+// The heads of the sets that `policy` refers to, by name: "create NAME hash:ip
+// family inet".
+std::map<std::string, std::string> SetsOf(const Policy& policy) {
+  std::map<std::string, std::string> heads;
+  for (const Rule& rule : policy.rules) {
+    for (const SetMatch& match : rule.matches.sets) {
+      heads[match.set->name] = FormatIpSetHead(*match.set);
+    }
+  }
+  return heads;
+}
+
+// Returns why file `name` cannot be read, or an empty string.
+std::string ReadFile(const std::string& name, std::string* text) {
+  errno = 0;
+  std::ifstream file(name, std::ios::binary);
+  std::ostringstream content;
+  if (file) {
+    content << file.rdbuf();
+  }
+  if (!file || file.bad()) {
+    return name + ": cannot be read: " + std::strerror(errno) + "\n";
+  }
+  *text = content.str();
+  return "";
 }
 
 }  // namespace
@@ -80,23 +108,28 @@ std::optional<int64_t> Controller::Wait() {
   return std::nullopt;
 }
 
-// Reads the file.  Returns its errors, or an empty string.
+// Reads the policy and the sets.  Returns their errors, or an empty string.
 std::string Controller::ReadPolicyFile(Policy* policy) const {
-  errno = 0;
-  std::ifstream file(options_.policy_file, std::ios::binary);
-  std::ostringstream text;
-  if (file) {
-    text << file.rdbuf();
+  IpSets sets;
+  std::string errors;
+  for (const std::string& name : options_.set_files) {
+    std::string text;
+    errors += ReadFile(name, &text);
+    const SourceText source(name, std::move(text));
+    Diagnostics diagnostics;
+    ReadIpSets(source, &sets, &diagnostics);
+    errors += Format(source, diagnostics);
   }
-  if (!file || file.bad()) {
-    return options_.policy_file + ": cannot be read: " + std::strerror(errno) +
-           "\n";
+  std::string text;
+  errors += ReadFile(options_.policy_file, &text);
+  if (!errors.empty()) {
+    return errors;
   }
-  const SourceText source(options_.policy_file, text.str());
+  const SourceText source(options_.policy_file, std::move(text));
   Diagnostics diagnostics;
-  *policy = ReadPolicy(source, &diagnostics);
+  *policy = ReadPolicy(source, sets, &diagnostics);
   if (!diagnostics.HasErrors()) {
-    CompileForAnySwitch(*policy, &diagnostics);
+    CompileForAnySwitch(*policy, options_.max_flows, &diagnostics);
   }
   const std::string messages = Format(source, diagnostics);
   if (diagnostics.HasErrors()) {
@@ -185,7 +218,7 @@ std::string Controller::Plan(const SwitchState& state,
     loaded_->program =
         BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
     TapFlows tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
-                                &diagnostics);
+                                options_.max_flows, &diagnostics);
     if (diagnostics.HasErrors()) {
       return diagnostics.Sorted().front().what;
     }
@@ -239,20 +272,24 @@ void Controller::LogDormantRules(const LoadedPolicy& before,
     const Rule& rule = loaded_->policy.rules[r];
     const bool was = !is_new && says(before, r);
     const bool is = says(*loaded_, r);
-    if (is && !was && ports.contains(*rule.in_interface)) {
+    if (is == was) {
+      continue;
+    }
+    const InterfaceMatch& interface = *rule.matches.in_interface;
+    const std::string name = interface.name + (interface.prefix ? "+" : "");
+    if (!is) {
+      VLOG_INFO("%s:%d: port %s is there: the rule is in force",
+                options_.policy_file.c_str(), rule.where.line, name.c_str());
+    } else if (ports.contains(interface.name)) {
       VLOG_WARN(
           "%s:%d: no packet enters PREROUTING by %s, which is the port "
           "LOCAL of %s: write the rule for OUTPUT, without -i",
-          options_.policy_file.c_str(), rule.where.line,
-          rule.in_interface->c_str(), options_.bridge.c_str());
-    } else if (is && !was) {
+          options_.policy_file.c_str(), rule.where.line, name.c_str(),
+          options_.bridge.c_str());
+    } else {
       VLOG_WARN("%s:%d: %s has no port %s: the rule sleeps until there is one",
                 options_.policy_file.c_str(), rule.where.line,
-                options_.bridge.c_str(), rule.in_interface->c_str());
-    } else if (was && !is) {
-      VLOG_INFO("%s:%d: port %s is there: the rule is in force",
-                options_.policy_file.c_str(), rule.where.line,
-                rule.in_interface->c_str());
+                options_.bridge.c_str(), name.c_str());
     }
   }
 }
@@ -362,8 +399,7 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
   }
   const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters);
 
-  for (const Chain chain : kChains) {
-    const auto chain_policy = policy.chain_policies.find(chain);
+  const auto list_rules = [&](const std::string& chain) {
     json rules = json::array();
     for (size_t r = 0; r < policy.rules.size(); r++) {
       const Rule& rule = policy.rules[r];
@@ -383,6 +419,10 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
       }
       rules.push_back(std::move(entry));
     }
+    return rules;
+  };
+  for (const Chain chain : kChains) {
+    const auto chain_policy = policy.chain_policies.find(chain);
     list["chains"].push_back(
         {{"chain", ChainName(chain)},
          {"policy", VerdictName(chain_policy == policy.chain_policies.end()
@@ -390,7 +430,15 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
                                     : chain_policy->second)},
          {"packets", counts.chains.at(chain).packets},
          {"bytes", counts.chains.at(chain).bytes},
-         {"rules", std::move(rules)}});
+         {"rules", list_rules(std::string(ChainName(chain)))}});
+  }
+  for (const std::string& chain : policy.user_chains) {
+    list["chains"].push_back({{"chain", chain}, {"rules", list_rules(chain)}});
+  }
+  // What a reader needs to understand the rules by itself.
+  list["sets"] = json::array();
+  for (const auto& [name, type] : SetsOf(policy)) {
+    list["sets"].push_back(type);
   }
   return list;
 }

@@ -26,6 +26,8 @@ class Controller {
     std::string bridge;  // As messages call it.
     std::string policy_file;
     uint8_t table = 252;
+    std::vector<std::string> set_files = {};  // As ipset save writes them.
+    uint64_t max_flows = kMaxFlows;
   };
 
   // The outcome of a command: what it did, or what went wrong.

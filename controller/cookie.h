@@ -17,8 +17,9 @@ namespace ovs_rmirror {
 enum class Role : uint8_t {
   kEntry = 1,    // The entry of a chain.  Counts the packets that enter it.
   kMirror = 2,   // A rule that mirrors.  Counts its packets.
-  kVerdict = 3,  // A verdict in its chain's last stage.  Counts its packets.
-  kGuard = 4,    // The same verdict in a session's stage.  Its count is void.
+  kVerdict = 3,  // A verdict or jump among the verdicts.  Counts its packets.
+  kGuard = 4,    // The same in a session's stage, or an exception from a rule:
+                 // its count is void.
   kPolicy = 5,   // The end of a chain.  Counts the packets that reach it.
 };
 

@@ -29,8 +29,9 @@ PolicyCounters CountPolicy(const Policy& policy, const Program& program,
     const Counters c =
         find(rule.mirror() ? Role::kMirror : Role::kVerdict, program.ids[r]);
     result.rules.push_back(c);
-    if (rule.verdict() && *rule.verdict() == Verdict::kReturn) {
-      result.chains[rule.chain] += c;
+    const std::optional<Chain> chain = ChainByName(rule.chain);
+    if (chain && rule.verdict() && *rule.verdict() == Verdict::kReturn) {
+      result.chains[*chain] += c;
     }
   }
   return result;

@@ -44,37 +44,99 @@ std::string FormatIp(const char* field, Family family,
   return "," + std::string(field) + "=" + FormatNetworkBriefly({family, bits});
 }
 
-std::string FormatPort(const char* field, const Masked<uint16_t>& port) {
-  if (port.mask == 0) {
+// A field of 16 bits.
+std::string FormatField(const char* field, const Masked<uint16_t>& bits) {
+  if (bits.mask == 0) {
     return "";
   }
   return "," + std::string(field) + "=" +
-         (port.mask == 0xffff ? std::to_string(port.value)
-                              : (port.value ? "" : "0x") + Hex(port.value) +
-                                    "/" + Hex(port.mask));
+         (bits.mask == 0xffff ? std::to_string(bits.value)
+                              : (bits.value ? "" : "0x") + Hex(bits.value) +
+                                    "/" + Hex(bits.mask));
+}
+
+std::string FormatVlan(const Masked<uint16_t>& tci) {
+  if (tci.mask == 0) {
+    return "";
+  } else if (tci.mask == 0x1fff && tci.value & 0x1000) {
+    return ",dl_vlan=" + std::to_string(tci.value & 0xfff);
+  }
+  char text[40];
+  std::snprintf(text, sizeof text, ",vlan_tci=0x%04x/0x%04x",
+                static_cast<unsigned>(tci.value),
+                static_cast<unsigned>(tci.mask));
+  return text;
+}
+
+// "+syn-ack": those that are set and those that are not.
+std::string FormatTcpFlags(const Masked<uint16_t>& flags) {
+  static constexpr const char* kNames[] = {"fin", "syn", "rst",
+                                           "psh", "ack", "urg"};
+  if (flags.mask == 0) {
+    return "";
+  }
+  std::string s = ",tcp_flags=";
+  for (int i = 0; i < 6; i++) {
+    if (flags.mask >> i & 1) {
+      s += (flags.value >> i & 1 ? "+" : "-") + std::string(kNames[i]);
+    }
+  }
+  return s;
 }
 
 std::string FormatInPort(uint32_t port) {
   return port == kPortLocal ? "LOCAL" : std::to_string(port);
 }
 
+std::string FormatProgress(Progress progress) {
+  switch (progress) {
+    case Progress::kStart:
+      return "load:0->NXM_NX_REG1[]";
+    case Progress::kFinish:
+      return "load:0x1->NXM_NX_REG1[0]";
+    case Progress::kLeave:
+      return "load:0x1->NXM_NX_REG1[1]";
+    case Progress::kReturn:
+      return "load:0->NXM_NX_REG1[1]";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string FormatMatch(const FlowMatch& match) {
   std::string s;
+  if (match.pkt_mark.mask != 0) {
+    s += "pkt_mark=" + Hex(match.pkt_mark.value);
+    if (match.pkt_mark.mask != UINT32_MAX) {
+      s += "/" + Hex(match.pkt_mark.mask);
+    }
+    s += ",";
+  }
+  if (match.conj_id) {
+    s += "conj_id=" + std::to_string(*match.conj_id) + ",";
+  }
   if (match.family) {
     s += PacketType(*match.family, match.nw_proto) + ",";
   }
   s += "reg0=" + Hex(match.stage);
+  if (match.running) {
+    s += ",reg1=0";
+  }
+  if (match.zero != 0) {
+    s += ",reg2=0/" + Hex(match.zero);
+  }
   if (match.in_port) {
     s += ",in_port=" + FormatInPort(*match.in_port);
   }
+  s += FormatVlan(match.vlan_tci);
   if (match.dl_src.mask != 0) {
     s += ",dl_src=" + FormatMac(match.dl_src.value);
     if (match.dl_src.mask != (uint64_t{1} << 48) - 1) {
       s += "/" + FormatMac(match.dl_src.mask);
     }
   }
+  bool is_icmp = false;
   if (match.family) {
     const bool v6 = *match.family == Family::kIpv6;
     s += FormatIp(v6 ? "ipv6_src" : "nw_src", *match.family, match.nw_src);
@@ -83,12 +145,20 @@ std::string FormatMatch(const FlowMatch& match) {
         PacketType(*match.family, match.nw_proto) == (v6 ? "ipv6" : "ip")) {
       s += ",nw_proto=" + std::to_string(*match.nw_proto);
     }
+    if (match.dscp) {
+      s += ",nw_tos=" + std::to_string(*match.dscp << 2);
+    }
+    is_icmp = match.nw_proto ==
+              (v6 ? uint8_t{IPPROTO_ICMPV6} : uint8_t{IPPROTO_ICMP});
   }
-  if (match.not_later) {
+  if (match.fragment == Fragment::kNotLater) {
     s += ",nw_frag=not_later";
+  } else if (match.fragment == Fragment::kLater) {
+    s += ",nw_frag=later";
   }
-  s += FormatPort("tp_src", match.tp_src);
-  s += FormatPort("tp_dst", match.tp_dst);
+  s += FormatField(is_icmp ? "icmp_type" : "tp_src", match.tp_src);
+  s += FormatField(is_icmp ? "icmp_code" : "tp_dst", match.tp_dst);
+  s += FormatTcpFlags(match.tcp_flags);
   return s;
 }
 
@@ -118,19 +188,22 @@ std::string FormatMirror(const Mirror& mirror) {
 }
 
 std::string FormatActions(const FlowActions& actions, uint8_t table) {
-  if (const Mirror* mirror = std::get_if<Mirror>(&actions)) {
-    return FormatMirror(*mirror);
-  }
-  const EnterStages* enter = std::get_if<EnterStages>(&actions);
-  if (!enter) {
-    return "drop";
-  }
   std::string s;
-  for (const uint32_t number : enter->numbers) {
-    s += (s.empty() ? "" : ",") + ("load:" + Hex(number)) +
-         "->NXM_NX_REG0[],resubmit(," + std::to_string(table) + ")";
+  for (const FlowAction& action : actions) {
+    s += s.empty() ? "" : ",";
+    if (const Mirror* mirror = std::get_if<Mirror>(&action)) {
+      s += FormatMirror(*mirror);
+    } else if (const EnterStage* enter = std::get_if<EnterStage>(&action)) {
+      s += "load:" + Hex(enter->number) + "->NXM_NX_REG0[],resubmit(," +
+           std::to_string(table) + ")";
+    } else if (const Conjunction* c = std::get_if<Conjunction>(&action)) {
+      s += "conjunction(" + std::to_string(c->id) + "," +
+           std::to_string(c->clause) + "/" + std::to_string(c->clauses) + ")";
+    } else {
+      s += FormatProgress(std::get<Progress>(action));
+    }
   }
-  return s;
+  return s.empty() ? "drop" : s;
 }
 
 std::string FormatFlow(const Flow& flow, uint8_t table) {

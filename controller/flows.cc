@@ -3,215 +3,124 @@
 #include "controller/flows.h"
 
 #include <algorithm>
+#include <set>
+
+#include "controller/rule_text.h"
 
 namespace ovs_rmirror {
 
 namespace {
 
-constexpr int kMacWidth = 48;
-constexpr Masked<uint64_t> kWholeMac(uint64_t mac) {
-  return {mac, (uint64_t{1} << kMacWidth) - 1};
-}
-
 // The entry of OUTPUT stands before that of PREROUTING, which is for all ports.
 constexpr uint16_t kEntryPriority = 1;
 constexpr uint16_t kLocalEntryPriority = 2;
 
-// What a rule says about one field, as alternatives of which any may hold.  No
-// element: nothing can match.  One with mask 0: everything does.
-struct Alternatives {
-  std::vector<std::optional<uint8_t>> protocols;
-  std::map<Family, std::vector<Masked<Uint128>>> sources, destinations;
-  std::vector<Masked<uint16_t>> source_ports, destination_ports;
-  std::vector<Masked<uint64_t>> macs;
-};
+// Above every rule.
+constexpr uint16_t kExceptionPriority = kMaxRulePriority + 1;
 
-std::vector<std::optional<uint8_t>> ProtocolAlternatives(const Rule& rule) {
-  if (!rule.protocol) {
-    return {std::nullopt};
-  }
-  if (!rule.protocol->negated) {
-    return {rule.protocol->protocol};
-  }
-  std::vector<std::optional<uint8_t>> others;
-  for (int protocol = 0; protocol <= 255; protocol++) {
-    if (protocol != rule.protocol->protocol) {
-      others.push_back(static_cast<uint8_t>(protocol));
-    }
-  }
-  return others;
-}
+// Up to this many combinations, a rule takes them rather than a conjunction,
+// which costs a look-up of its own.
+constexpr uint64_t kMaxCombinations = 32;
 
-std::vector<Masked<Uint128>> AddressAlternatives(
-    const std::optional<AddressMatch>& match, Family family) {
-  if (!match) {
-    return {{}};
-  }
-  std::vector<Masked<Uint128>> networks;
-  for (const Network& network : match->networks) {
-    if (network.family != family) {
-      continue;
-    }
-    if (match->negated) {
-      return Complement(network.bits, AddressWidth(family));
-    }
-    networks.push_back(network.bits);
-  }
-  return networks;
-}
+// As many as reg2 has bits, see AddConjunction().  OpenFlow has room for 64.
+constexpr size_t kMaxConjunctionClauses = 32;
 
-std::vector<Masked<uint16_t>> PortAlternatives(
-    const std::optional<PortMatch>& match) {
-  if (!match) {
-    return {{}};
-  }
-  if (!match->negated) {
-    return CoverRange(match->first, match->last);
-  }
-  std::vector<Masked<uint16_t>> ports;
-  if (match->first > 0) {
-    ports = CoverRange(0, static_cast<uint16_t>(match->first - 1));
-  }
-  if (match->last < 65535) {
-    const auto above =
-        CoverRange(static_cast<uint16_t>(match->last + 1), 65535);
-    ports.insert(ports.end(), above.begin(), above.end());
-  }
-  return ports;
-}
-
-std::vector<Masked<uint64_t>> MacAlternatives(
-    const std::optional<MacMatch>& match) {
-  if (!match) {
-    return {{}};
-  }
-  const Masked<uint64_t> mac = kWholeMac(match->mac);
-  return match->negated ? Complement(mac, kMacWidth)
-                        : std::vector<Masked<uint64_t>>{mac};
-}
-
-std::vector<Family> Families(const Rule& rule) {
-  std::vector<Family> families;
-  if (rule.ipv4) {
-    families.push_back(Family::kIpv4);
-  }
-  if (rule.ipv6) {
-    families.push_back(Family::kIpv6);
-  }
-  return families;
-}
-
-Alternatives FindAlternatives(const Rule& rule) {
-  Alternatives alternatives;
-  alternatives.protocols = ProtocolAlternatives(rule);
-  for (const Family family : Families(rule)) {
-    alternatives.sources[family] = AddressAlternatives(rule.source, family);
-    alternatives.destinations[family] =
-        AddressAlternatives(rule.destination, family);
-  }
-  alternatives.source_ports = PortAlternatives(rule.source_port);
-  alternatives.destination_ports = PortAlternatives(rule.destination_port);
-  alternatives.macs = MacAlternatives(rule.mac_source);
-  return alternatives;
-}
-
-// The number of matches into which `rule` expands.
-uint64_t CountMatches(const Rule& rule, const Alternatives& alternatives) {
-  const uint64_t rest =
-      alternatives.macs.size() * alternatives.protocols.size() *
-      alternatives.source_ports.size() * alternatives.destination_ports.size();
-  if (!rule.MatchesLayer3()) {
-    return rest;
-  }
-  uint64_t n = 0;
-  for (const Family family : Families(rule)) {
-    n += rest * alternatives.sources.at(family).size() *
-         alternatives.destinations.at(family).size();
+uint64_t CountCombinations(const Clauses& variant) {
+  uint64_t n = 1;
+  for (const auto& clause : variant.clauses) {
+    n = std::min<uint64_t>(n * clause.size(), UINT32_MAX);
   }
   return n;
 }
 
-// Replaces each of `matches` by what `set` makes of it with each alternative.
-template <typename T, typename Set>
-void Expand(const std::vector<T>& alternatives, const Set& set,
-            std::vector<FlowMatch>* matches) {
-  std::vector<FlowMatch> expanded;
-  expanded.reserve(matches->size() * alternatives.size());
-  for (const FlowMatch& match : *matches) {
-    for (const T& alternative : alternatives) {
-      expanded.push_back(match);
-      set(alternative, &expanded.back());
-    }
+uint64_t CountConjunction(const Clauses& variant) {
+  uint64_t n = 1;
+  for (const auto& clause : variant.clauses) {
+    n += clause.size();
   }
-  *matches = std::move(expanded);
+  return n;
 }
 
-std::vector<FlowMatch> ExpandRule(const Rule& rule,
-                                  const Alternatives& alternatives,
-                                  const std::optional<uint32_t>& in_port) {
-  FlowMatch base;
-  base.in_port = in_port;
-  // iptables, too, finds no ports in a fragment without transport header.
-  base.not_later = rule.source_port || rule.destination_port;
-  std::vector<FlowMatch> matches;
-  if (!rule.MatchesLayer3()) {
-    matches.push_back(base);
-  } else {
-    for (const Family family : Families(rule)) {
-      base.family = family;
-      std::vector<FlowMatch> of_family = {base};
-      Expand(
-          alternatives.protocols,
-          [](const std::optional<uint8_t>& p, FlowMatch* m) {
-            m->nw_proto = p;
-          },
-          &of_family);
-      Expand(
-          alternatives.sources.at(family),
-          [](const Masked<Uint128>& a, FlowMatch* m) { m->nw_src = a; },
-          &of_family);
-      Expand(
-          alternatives.destinations.at(family),
-          [](const Masked<Uint128>& a, FlowMatch* m) { m->nw_dst = a; },
-          &of_family);
-      matches.insert(matches.end(), of_family.begin(), of_family.end());
-    }
+bool TakesConjunction(const Clauses& variant) {
+  const uint64_t combinations = CountCombinations(variant);
+  return combinations > kMaxCombinations &&
+         combinations > CountConjunction(variant) &&
+         variant.clauses.size() <= kMaxConjunctionClauses;
+}
+
+// The number of flows that `clauses` take in one stage, at most.
+uint64_t CountFlows(const RuleClauses& clauses) {
+  uint64_t n = clauses.exceptions.size();
+  for (const Clauses& variant : clauses.variants) {
+    n += TakesConjunction(variant) ? CountConjunction(variant)
+                                   : CountCombinations(variant);
   }
-  Expand(
-      alternatives.source_ports,
-      [](const Masked<uint16_t>& p, FlowMatch* m) { m->tp_src = p; }, &matches);
-  Expand(
-      alternatives.destination_ports,
-      [](const Masked<uint16_t>& p, FlowMatch* m) { m->tp_dst = p; }, &matches);
-  Expand(
-      alternatives.macs,
-      [](const Masked<uint64_t>& mac, FlowMatch* m) { m->dl_src = mac; },
-      &matches);
+  return n;
+}
+
+// All combinations of the alternatives of `variant`.
+std::vector<FlowMatch> Combine(const Clauses& variant) {
+  std::vector<FlowMatch> matches = {variant.base};
+  for (const auto& clause : variant.clauses) {
+    std::set<FlowMatch> seen;
+    std::vector<FlowMatch> combined;
+    for (const FlowMatch& match : matches) {
+      for (const FlowMatch& alternative : clause) {
+        const auto both = Intersect(match, alternative);
+        if (both && seen.insert(*both).second) {
+          combined.push_back(*both);
+        }
+      }
+    }
+    matches = std::move(combined);
+  }
   return matches;
 }
 
-// The flows of rule `r` in `stage`.
-void AddRule(const Policy& policy, const Program& program, const Stage& stage,
-             size_t r, const std::vector<FlowMatch>& matches,
-             std::vector<Flow>* flows) {
-  const Rule& rule = policy.rules[r];
-  Flow flow;
-  flow.priority = program.priorities[r];
-  flow.cookie.id = program.ids[r];
-  if (const Mirror* mirror = rule.mirror()) {
-    flow.cookie.role = Role::kMirror;
-    flow.actions = *mirror;
-  } else {
-    flow.cookie.role = stage.session ? Role::kGuard : Role::kVerdict;
+// 32-bit FNV-1a of what makes a conjunction unique.
+uint32_t HashConjunction(uint32_t stage, RuleId id, size_t variant) {
+  uint32_t hash = 0x811c9dc5;
+  for (uint64_t part : {uint64_t{stage}, uint64_t{id}, uint64_t{variant}}) {
+    for (int i = 0; i < 8; i++) {
+      hash = (hash ^ static_cast<uint32_t>(part & 0xff)) * 0x01000193;
+      part >>= 8;
+    }
   }
-  for (const FlowMatch& match : matches) {
-    flow.match = match;
-    flow.match.stage = stage.number;
-    flows->push_back(flow);
+  return hash;
+}
+
+class FlowBuilder {
+ public:
+  FlowBuilder(const Policy& policy, const Program& program, TapFlows* result)
+      : policy_(policy), program_(program), result_(*result) {
+    result_.flows_of_rule.resize(policy.rules.size());
+  }
+
+  void AddEntry(Chain chain);
+  void AddRule(const Stage& stage, size_t r, const RuleClauses& clauses);
+  void AddPolicy(const Stage& stage, Chain chain);
+
+ private:
+  void AddConjunction(Flow flow, const Clauses& variant, uint32_t id);
+  void EnterSequence(const std::vector<size_t>& sequence,
+                     FlowActions* actions) const;
+  FlowActions ActionsOf(const Stage& stage, const Rule& rule) const;
+
+  const Policy& policy_;
+  const Program& program_;
+  TapFlows& result_;
+  std::set<uint32_t> conjunctions_ = {0};
+};
+
+void FlowBuilder::EnterSequence(const std::vector<size_t>& sequence,
+                                FlowActions* actions) const {
+  for (const size_t s : sequence) {
+    actions->push_back(EnterStage{program_.stages[s].number});
   }
 }
 
-void AddEntry(const Program& program, Chain chain, std::vector<Flow>* flows) {
+void FlowBuilder::AddEntry(Chain chain) {
+  const std::string name(ChainName(chain));
   Flow entry;
   entry.priority =
       chain == Chain::kOutput ? kLocalEntryPriority : kEntryPriority;
@@ -219,28 +128,142 @@ void AddEntry(const Program& program, Chain chain, std::vector<Flow>* flows) {
   if (chain == Chain::kOutput) {
     entry.match.in_port = kPortLocal;
   }
-  EnterStages enter;
-  for (const Stage& stage : program.stages) {
-    if (stage.chain == chain) {
-      enter.numbers.push_back(stage.number);
+  const Stage* before = nullptr;
+  for (const Stage& stage : program_.stages) {
+    if (stage.chain != name) {
+      continue;
     }
+    const bool begins = !before || before->last;
+    if (begins && stage.running) {
+      entry.actions.push_back(Progress::kStart);
+    } else if (!begins && !stage.session && stage.last) {
+      // Who left the chain early meets its policy, too.
+      entry.actions.push_back(Progress::kReturn);
+    }
+    entry.actions.push_back(EnterStage{stage.number});
+    before = &stage;
   }
-  entry.actions = std::move(enter);
-  flows->push_back(std::move(entry));
+  result_.flows.push_back(std::move(entry));
 }
 
-// Where a packet without verdict ends, in the stage of the chain's verdicts.
-void AddChainPolicy(const Stage& stage, std::vector<Flow>* flows) {
+// Where a packet without verdict ends, in the last stage of the verdicts.
+void FlowBuilder::AddPolicy(const Stage& stage, Chain chain) {
   Flow flow;
-  flow.cookie = {Role::kPolicy, ChainId(stage.chain)};
+  flow.cookie = {Role::kPolicy, ChainId(chain)};
   flow.match.stage = stage.number;
-  flows->push_back(std::move(flow));
+  flow.match.running = stage.running;
+  result_.flows.push_back(std::move(flow));
+}
+
+// What a packet that `rule` matches meets in `stage`.
+FlowActions FlowBuilder::ActionsOf(const Stage& stage, const Rule& rule) const {
+  FlowActions actions;
+  const bool built_in = ChainByName(stage.chain).has_value();
+  // Whether stages follow that must not see the packet any more.
+  const bool more = stage.running && (!built_in || !stage.last);
+  if (const Mirror* mirror = rule.mirror()) {
+    actions.push_back(*mirror);
+    if (more) {
+      actions.push_back(Progress::kFinish);
+    }
+  } else if (const Jump* jump = rule.jump()) {
+    const auto& sequence = program_.Sequence(jump->chain, stage.session);
+    EnterSequence(sequence, &actions);
+    if (jump->is_goto && !stage.last) {
+      actions.push_back(Progress::kLeave);
+    } else if (!jump->is_goto && !sequence.empty()) {
+      actions.push_back(Progress::kReturn);
+    }
+  } else if (*rule.verdict() == Verdict::kReturn && !built_in) {
+    if (!stage.last) {
+      actions.push_back(Progress::kLeave);
+    }
+  } else if (more) {
+    actions.push_back(Progress::kFinish);
+  }
+  return actions;
+}
+
+// The flows of rule `r` in `stage`.
+void FlowBuilder::AddRule(const Stage& stage, size_t r,
+                          const RuleClauses& clauses) {
+  const Rule& rule = policy_.rules[r];
+  const size_t before = result_.flows.size();
+  Flow flow;
+  flow.priority = program_.priorities[r];
+  flow.cookie.id = program_.ids[r];
+  flow.cookie.role = rule.mirror()   ? Role::kMirror
+                     : stage.session ? Role::kGuard
+                                     : Role::kVerdict;
+  flow.actions = ActionsOf(stage, rule);
+  const auto in_stage = [&](FlowMatch match) {
+    match.stage = stage.number;
+    match.running = stage.running;
+    return match;
+  };
+
+  for (const FlowMatch& exception : clauses.exceptions) {
+    Flow excluding;
+    excluding.priority = kExceptionPriority;
+    excluding.cookie = {Role::kGuard, program_.ids[r]};
+    excluding.match = in_stage(exception);
+    result_.flows.push_back(std::move(excluding));
+  }
+  for (size_t v = 0; v < clauses.variants.size(); v++) {
+    const Clauses& variant = clauses.variants[v];
+    if (!TakesConjunction(variant)) {
+      for (const FlowMatch& match : Combine(variant)) {
+        flow.match = in_stage(match);
+        result_.flows.push_back(flow);
+      }
+      continue;
+    }
+    uint32_t id = HashConjunction(stage.number, program_.ids[r], v);
+    while (!conjunctions_.insert(id).second) {
+      id++;
+    }
+    flow.match = in_stage({});
+    AddConjunction(flow, variant, id);
+  }
+  result_.flows_of_rule[r] += result_.flows.size() - before;
+}
+
+// `flow` for the packets for which all clauses of `variant` hold.
+void FlowBuilder::AddConjunction(Flow flow, const Clauses& variant,
+                                 uint32_t id) {
+  std::set<FlowMatch> seen;
+  for (size_t c = 0; c < variant.clauses.size(); c++) {
+    for (const FlowMatch& alternative : variant.clauses[c]) {
+      Flow& clause = result_.flows.emplace_back(flow);
+      clause.match = alternative;
+      clause.match.stage = flow.match.stage;
+      clause.match.running = flow.match.running;
+      if (!seen.insert(clause.match).second) {
+        // The same as an alternative of another clause.  One flow for both is
+        // not enough: Open vSwitch wants as many flows to match a packet as
+        // there are clauses.
+        clause.match.zero = 1u << c;
+      }
+      clause.actions = {
+          Conjunction{id, static_cast<uint8_t>(c + 1),
+                      static_cast<uint8_t>(variant.clauses.size())}};
+    }
+  }
+  flow.match.conj_id = id;
+  result_.flows.push_back(std::move(flow));
+}
+
+// Open vSwitch reads some masks of addresses for something else.
+bool HasReadableMasks(const FlowMatch& match) {
+  return !match.family || (IsReadableMask(*match.family, match.nw_src.mask) &&
+                           IsReadableMask(*match.family, match.nw_dst.mask));
 }
 
 }  // namespace
 
 TapFlows CompileFlows(const Policy& policy, const Program& program,
-                      const PortNumbers& ports, Diagnostics* diagnostics) {
+                      const PortNumbers& ports, uint64_t max_flows,
+                      Diagnostics* diagnostics) {
   TapFlows result;
 
   // In how many stages does each rule appear?
@@ -251,60 +274,94 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
     }
   }
 
-  std::vector<std::vector<FlowMatch>> matches(policy.rules.size());
+  std::vector<RuleClauses> clauses(policy.rules.size());
   uint64_t total = 0;
   for (size_t r = 0; r < policy.rules.size(); r++) {
     const Rule& rule = policy.rules[r];
-    std::optional<uint32_t> in_port;
-    if (rule.in_interface) {
-      const auto port = ports.find(*rule.in_interface);
-      if (port == ports.end() || port->second == kPortLocal) {
-        result.dormant.push_back(r);
-        continue;
-      }
-      in_port = port->second;
+    const auto& interface = rule.matches.in_interface;
+    if (interface && !interface->negated &&
+        std::none_of(ports.begin(), ports.end(), [&](const auto& port) {
+          return interface->Names(port.first) && port.second != kPortLocal;
+        })) {
+      result.dormant.push_back(r);
+      continue;
     }
-    const Alternatives alternatives = FindAlternatives(rule);
-    const uint64_t n = CountMatches(rule, alternatives) * appearances[r];
+    clauses[r] = FindClauses(rule.matches, ports);
+    const uint64_t n = CountFlows(clauses[r]) * appearances[r];
     total += n;
-    if (total > kMaxFlows) {
-      diagnostics->Error(rule.where,
-                         "with this rule, which takes " + std::to_string(n) +
-                             " flows, the policy takes more than " +
-                             std::to_string(kMaxFlows),
-                         "a '!' costs a flow for each bit of an address and "
-                         "for each protocol, times those of the rule's other "
-                         "matches: write a RETURN rule for what to exclude");
+    if (total > max_flows) {
+      diagnostics->Error(
+          rule.where,
+          "with this rule, which takes " + std::to_string(n) +
+              " flows, the policy takes more than " + std::to_string(max_flows),
+          "say the same with larger networks or fewer sessions, or allow more "
+          "flows with --max-flows");
       return result;
     }
-    matches[r] = ExpandRule(rule, alternatives, in_port);
   }
 
+  FlowBuilder builder(policy, program, &result);
   for (const Chain chain : kChains) {
-    AddEntry(program, chain, &result.flows);
+    builder.AddEntry(chain);
   }
   for (const Stage& stage : program.stages) {
     for (const size_t r : stage.rules) {
-      AddRule(policy, program, stage, r, matches[r], &result.flows);
+      const size_t first = result.flows.size();
+      builder.AddRule(stage, r, clauses[r]);
+      if (std::any_of(result.flows.begin() + static_cast<ptrdiff_t>(first),
+                      result.flows.end(), [](const Flow& flow) {
+                        return !HasReadableMasks(flow.match);
+                      })) {
+        diagnostics->Error(policy.rules[r].where,
+                           "Open vSwitch cannot match a mask that this rule "
+                           "needs",
+                           "use a length, or a mask that begins with ffff or "
+                           "::");
+        return result;
+      }
     }
-    if (!stage.session) {
-      AddChainPolicy(stage, &result.flows);
+    const std::optional<Chain> chain = ChainByName(stage.chain);
+    if (chain && !stage.session && stage.last) {
+      builder.AddPolicy(stage, *chain);
     }
   }
   return result;
 }
 
-TapFlows CompileForAnySwitch(const Policy& policy, Diagnostics* diagnostics) {
+TapFlows CompileForAnySwitch(const Policy& policy, uint64_t max_flows,
+                             Diagnostics* diagnostics) {
   PortNumbers ports;
   for (const Rule& rule : policy.rules) {
-    if (rule.in_interface) {
-      ports[*rule.in_interface] = 1;
+    if (rule.matches.in_interface) {
+      ports[rule.matches.in_interface->name] = 1;
     }
   }
   const Program program = BuildStages(policy, {}, diagnostics);
   return diagnostics->HasErrors()
              ? TapFlows()
-             : CompileFlows(policy, program, ports, diagnostics);
+             : CompileFlows(policy, program, ports, max_flows, diagnostics);
+}
+
+std::string FormatStatistics(const Policy& policy, const Program& program,
+                             const TapFlows& tap) {
+  std::string s = "flows stages rule\n";
+  const auto column = [](size_t number, size_t width) {
+    const std::string text = std::to_string(number);
+    return std::string(text.size() < width ? width - text.size() : 0, ' ') +
+           text;
+  };
+  for (size_t r = 0; r < policy.rules.size(); r++) {
+    size_t stages = 0;
+    for (const Stage& stage : program.stages) {
+      stages += static_cast<size_t>(
+          std::count(stage.rules.begin(), stage.rules.end(), r));
+    }
+    s += column(tap.flows_of_rule[r], 5) + " " + column(stages, 6) + " " +
+         FormatRule(policy.rules[r]) + "\n";
+  }
+  return s + column(tap.flows.size(), 5) + " " +
+         column(program.stages.size(), 6) + " all, entries and policies of " +
+         "chains included\n";
 }
 
 }  // namespace ovs_rmirror

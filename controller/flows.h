@@ -4,60 +4,63 @@
 //
 // A packet enters the table with reg0=0 and meets the entry flow of its chain,
 // which goes through the chain's stages: it loads a stage's number into reg0
-// and resubmits to the table, for one stage after the other.
+// and resubmits to the table, for one stage after the other.  A rule that jumps
+// to a user's chain does the same with that chain's stages.
+//
+// Where a session has several stages, reg1 says whether the packet still goes
+// on: bit 0 is set when it need not, because the session has its copy or a
+// verdict was met; bit 1 when it leaves a chain before its end.  The flows of
+// such stages match reg1=0, so the stages that are left do nothing.
+//
+// A rule takes a flow for each combination of its alternatives, or where these
+// are many, a conjunction (see ovs-actions(7)): a flow for each alternative.
+// What a negation excludes takes flows of their own in the rule's stage, of
+// higher priority and without actions.
 
 #ifndef CONTROLLER_FLOWS_H
 #define CONTROLLER_FLOWS_H
 
 #include <cstdint>
-#include <map>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "controller/clauses.h"
 #include "controller/cookie.h"
 #include "controller/diagnostic.h"
-#include "controller/masked.h"
+#include "controller/flow_match.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
 
 namespace ovs_rmirror {
 
-// The OpenFlow port number of a bridge's own port, OFPP_LOCAL.
-inline constexpr uint32_t kPortLocal = 0xfffffffe;
-
-// OpenFlow port numbers of a bridge's ports by name.
-using PortNumbers = std::map<std::string, uint32_t>;
-
-// More flows than this are refused.
+// More flows than this are refused, unless somebody wants another bound.
 inline constexpr uint64_t kMaxFlows = 200000;
 
-// A match; what is absent, or has mask 0, is a wildcard.  Host byte order.
-struct FlowMatch {
-  uint32_t stage = 0;  // reg0.
-  std::optional<uint32_t> in_port;
-  Masked<uint64_t> dl_src;       // Ethernet source.
-  std::optional<Family> family;  // The packet is IP of this version.
-  std::optional<uint8_t> nw_proto;
-  Masked<Uint128> nw_src, nw_dst;   // Require `family`.
-  Masked<uint16_t> tp_src, tp_dst;  // Require `nw_proto` TCP, UDP or SCTP.
-  bool not_later = false;           // The packet is no later fragment.
-
-  bool operator==(const FlowMatch&) const = default;
+// Go through a stage.
+struct EnterStage {
+  uint32_t number = 0;
+  bool operator==(const EnterStage&) const = default;
 };
 
-// Go through stages, in order.
-struct EnterStages {
-  std::vector<uint32_t> numbers;
-  bool operator==(const EnterStages&) const = default;
+// Set or clear a bit of reg1, or clear all of it.
+enum class Progress {
+  kStart,   // reg1 = 0
+  kFinish,  // bit 0 = 1: nothing is left to do for the session.
+  kLeave,   // bit 1 = 1: the chain is left.
+  kReturn,  // bit 1 = 0: back in the chain that jumped.
 };
 
-struct NoAction {
-  bool operator==(const NoAction&) const = default;
+// One clause of a conjunction, from 1 to `clauses`.
+struct Conjunction {
+  uint32_t id = 0;
+  uint8_t clause = 0;
+  uint8_t clauses = 0;
+  bool operator==(const Conjunction&) const = default;
 };
 
-using FlowActions = std::variant<NoAction, EnterStages, Mirror>;
+using FlowAction = std::variant<Mirror, EnterStage, Progress, Conjunction>;
+using FlowActions = std::vector<FlowAction>;  // None: drop.
 
 struct Flow {
   uint16_t priority = 0;
@@ -74,17 +77,27 @@ struct TapFlows {
   // Indexes of the rules that name a port which the bridge does not have, or
   // LOCAL, by which no packet enters their chain.  They have no flows.
   std::vector<size_t> dormant;
+
+  // How many of `flows` each rule of the policy takes.
+  std::vector<size_t> flows_of_rule;
 };
 
 // Returns the flows of `program`, which is the program of `policy`.  Adds an
-// error to `diagnostics` if they are too many.
+// error to `diagnostics` if they are more than `max_flows`.
 TapFlows CompileFlows(const Policy& policy, const Program& program,
-                      const PortNumbers& ports, Diagnostics* diagnostics);
+                      const PortNumbers& ports, uint64_t max_flows,
+                      Diagnostics* diagnostics);
 
 // Returns the flows that `policy` takes if the switch has every port that a
 // rule names.  Adds an error to `diagnostics` if there is no program for the
 // policy.
-TapFlows CompileForAnySwitch(const Policy& policy, Diagnostics* diagnostics);
+TapFlows CompileForAnySwitch(const Policy& policy, uint64_t max_flows,
+                             Diagnostics* diagnostics);
+
+// How many flows each rule takes, as `ovs-rmirrorctl compile --stats` prints
+// it.
+std::string FormatStatistics(const Policy& policy, const Program& program,
+                             const TapFlows& tap);
 
 }  // namespace ovs_rmirror
 

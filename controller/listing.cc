@@ -28,6 +28,9 @@ std::string FormatCounter(uint64_t number, size_t exact_width,
 
 std::string FormatHeader(const ListingOptions& options) {
   std::string s;
+  if (options.line_numbers) {
+    s += "num  ";
+  }
   if (options.verbose) {
     s += options.exact ? Right("pkts", 8) + " " + Right("bytes", 10) + " "
                        : Right("pkts", 5) + " " + Right("bytes", 5) + " ";
@@ -48,8 +51,8 @@ std::string FormatAddress(const Rule& rule,
     for (const Network& network : match->networks) {
       text += (text.empty() ? "" : ",") + FormatNetworkBriefly(network);
     }
-  } else if (options.numeric && rule.ipv4 != rule.ipv6) {
-    text = rule.ipv4 ? "0.0.0.0/0" : "::/0";
+  } else if (options.numeric && rule.matches.ipv4 != rule.matches.ipv6) {
+    text = rule.matches.ipv4 ? "0.0.0.0/0" : "::/0";
   } else {
     text = "anywhere";
   }
@@ -57,11 +60,12 @@ std::string FormatAddress(const Rule& rule,
 }
 
 std::string FormatProtocol(const Rule& rule, const ListingOptions& options) {
-  if (!rule.protocol) {
+  const auto& protocol = rule.matches.protocol;
+  if (!protocol) {
     return options.numeric ? "0" : "all";
   }
-  return options.numeric ? std::to_string(rule.protocol->protocol)
-                         : ProtocolName(rule.protocol->protocol);
+  return options.numeric ? std::to_string(protocol->protocol)
+                         : ProtocolName(protocol->protocol);
 }
 
 // " spt:22", " dpts:!1024:65535".
@@ -81,22 +85,62 @@ std::string FormatPorts(const char* name, uint8_t protocol,
          (range ? ":" + port(match->last) : "");
 }
 
-std::string FormatMatches(const Rule& rule, const ListingOptions& options) {
+// The other matches as they are written, but for the dashes: "multiport dports
+// 80,443".
+std::string FormatOthers(const Matches& matches) {
+  Matches others = matches;
+  others.source.reset();
+  others.destination.reset();
+  others.protocol.reset();
+  others.in_interface.reset();
+  others.source_port.reset();
+  others.destination_port.reset();
+  others.mac_source.reset();
+  // The columns say the family where they can; here it would be noise.
+  others.ipv4 = others.ipv6 = true;
+  std::string text = FormatMatches(others);
+  for (const char* dashes : {" -m ", " --"}) {
+    for (size_t i; (i = text.find(dashes)) != std::string::npos;) {
+      text.replace(i, std::string_view(dashes).size(), " ");
+    }
+  }
+  return text;
+}
+
+std::string FormatDetails(const Rule& rule, const ListingOptions& options) {
+  const Matches& matches = rule.matches;
   std::string s;
-  if (rule.source_port || rule.destination_port) {
-    const uint8_t protocol = rule.protocol->protocol;
+  if (matches.source_port || matches.destination_port) {
+    const uint8_t protocol = matches.protocol->protocol;
     s += " " + ProtocolName(protocol) +
-         FormatPorts("spt", protocol, rule.source_port, options) +
-         FormatPorts("dpt", protocol, rule.destination_port, options);
+         FormatPorts("spt", protocol, matches.source_port, options) +
+         FormatPorts("dpt", protocol, matches.destination_port, options);
   }
-  if (rule.mac_source) {
-    s += rule.mac_source->negated ? " MAC ! " : " MAC ";
-    s += FormatMac(rule.mac_source->mac);
+  if (matches.mac_source) {
+    s += matches.mac_source->negated ? " MAC ! " : " MAC ";
+    s += FormatMac(matches.mac_source->mac);
   }
+  s += FormatOthers(matches);
   if (!rule.comment.empty()) {
     s += " /* " + rule.comment + " */";
   }
   return s;
+}
+
+std::string FormatInterface(const std::optional<InterfaceMatch>& match,
+                            const std::string& any) {
+  return match ? (match->negated ? "!" : "") + match->name +
+                     (match->prefix ? "+" : "")
+               : any;
+}
+
+// The target column.
+std::string FormatTarget(const Rule& rule) {
+  if (rule.mirror()) {
+    return "RMIRROR";
+  }
+  return rule.jump() ? rule.jump()->chain
+                     : std::string(VerdictName(*rule.verdict()));
 }
 
 std::string FormatMirrorTarget(const Mirror& mirror) {
@@ -115,40 +159,49 @@ std::string FormatMirrorTarget(const Mirror& mirror) {
   return s + options;
 }
 
-std::string FormatRuleLine(const ListedRule& listed,
+std::string FormatRuleLine(const ListedRule& listed, size_t number,
                            const ListingOptions& options) {
   const Rule& rule = listed.rule;
-  const Mirror* mirror = rule.mirror();
+  const Matches& matches = rule.matches;
   std::string s;
+  if (options.line_numbers) {
+    s += Left(std::to_string(number), 4) + " ";
+  }
   if (options.verbose) {
     s += FormatCounter(listed.counters.packets, 8, options) +
          FormatCounter(listed.counters.bytes, 10, options);
   }
-  s += Left(mirror ? "RMIRROR" : std::string(VerdictName(*rule.verdict())), 9) +
-       " " + NotSign(rule.protocol && rule.protocol->negated) +
+  s += Left(FormatTarget(rule), 9) + " " +
+       NotSign(matches.protocol && matches.protocol->negated) +
        Left(FormatProtocol(rule, options), 4) + " -- ";
   if (options.verbose) {
     const std::string any = options.numeric ? "*" : "any";
-    s += " " + Left(rule.in_interface ? *rule.in_interface : any, 6) + " " +
+    s += " " + Left(FormatInterface(matches.in_interface, any), 6) + " " +
          Left(any, 6) + " ";
   }
-  s += FormatAddress(rule, rule.source, options) + " " +
-       FormatAddress(rule, rule.destination, options) + " ";
-  s += FormatMatches(rule, options);
-  if (mirror) {
-    s += FormatMirrorTarget(*mirror);
+  s += FormatAddress(rule, matches.source, options) + " " +
+       FormatAddress(rule, matches.destination, options) + " ";
+  s += FormatDetails(rule, options);
+  if (rule.mirror()) {
+    s += FormatMirrorTarget(*rule.mirror());
+  } else if (rule.jump() && rule.jump()->is_goto) {
+    s += " [goto]";
   }
   if (listed.dormant) {
-    s += " [no port " + *rule.in_interface + "]";
+    s += " [no port " + FormatInterface(matches.in_interface, "") + "]";
   }
   return s + "\n";
 }
 
 std::string FormatChain(const ListedChain& chain,
                         const ListingOptions& options) {
-  std::string s = "Chain " + std::string(ChainName(chain.chain)) + " (policy " +
-                  std::string(VerdictName(chain.policy));
-  if (options.verbose) {
+  std::string s = "Chain " + chain.chain + " (";
+  if (chain.policy) {
+    s += "policy " + std::string(VerdictName(*chain.policy));
+  } else {
+    s += std::to_string(chain.references) + " references";
+  }
+  if (chain.policy && options.verbose) {
     const auto count = [&](uint64_t number) {
       return options.exact ? std::to_string(number) : AbbreviateCounter(number);
     };
@@ -156,8 +209,8 @@ std::string FormatChain(const ListedChain& chain,
          count(chain.counters.bytes) + " bytes";
   }
   s += ")\n" + FormatHeader(options);
-  for (const ListedRule& rule : chain.rules) {
-    s += FormatRuleLine(rule, options);
+  for (size_t i = 0; i < chain.rules.size(); i++) {
+    s += FormatRuleLine(chain.rules[i], i + 1, options);
   }
   return s;
 }
@@ -185,6 +238,27 @@ std::string FormatListing(const std::vector<ListedChain>& chains,
     s += (s.empty() ? "" : "\n") + FormatChain(chain, options);
   }
   return s;
+}
+
+std::string FormatSaved(const std::vector<ListedChain>& chains,
+                        bool with_counters) {
+  const auto counters = [](const Counters& c) {
+    return "[" + std::to_string(c.packets) + ":" + std::to_string(c.bytes) +
+           "]";
+  };
+  std::string s = "*rmirror\n";
+  for (const ListedChain& chain : chains) {
+    s += ":" + chain.chain + " " +
+         (chain.policy ? std::string(VerdictName(*chain.policy)) : "-") + " " +
+         counters(with_counters ? chain.counters : Counters()) + "\n";
+  }
+  for (const ListedChain& chain : chains) {
+    for (const ListedRule& rule : chain.rules) {
+      s += (with_counters ? counters(rule.counters) + " " : "") +
+           FormatRule(rule.rule) + "\n";
+    }
+  }
+  return s + "COMMIT\n";
 }
 
 }  // namespace ovs_rmirror

@@ -6,6 +6,7 @@
 #define CONTROLLER_LISTING_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,10 @@
 namespace ovs_rmirror {
 
 struct ListingOptions {
-  bool verbose = false;  // -v: counters and interfaces, too.
-  bool numeric = false;  // -n: no names of protocols and services.
-  bool exact = false;    // -x: counters in full, not as 12K or 3M.
+  bool verbose = false;       // -v: counters and interfaces, too.
+  bool numeric = false;       // -n: no names of protocols and services.
+  bool exact = false;         // -x: counters in full, not as 12K or 3M.
+  bool line_numbers = false;  // The number of each rule in its chain.
 };
 
 struct ListedRule {
@@ -27,14 +29,22 @@ struct ListedRule {
 };
 
 struct ListedChain {
-  Chain chain = Chain::kPrerouting;
-  Verdict policy = Verdict::kAccept;
-  Counters counters;
+  std::string chain = "PREROUTING";
+
+  // Of a built-in chain; a user's chain has none.
+  std::optional<Verdict> policy = Verdict::kAccept;
+  Counters counters;      // Likewise.
+  size_t references = 0;  // Of a user's chain: the rules that jump there.
   std::vector<ListedRule> rules;
 };
 
 std::string FormatListing(const std::vector<ListedChain>& chains,
                           const ListingOptions& options);
+
+// The policy of `chains` as a file, as iptables-save writes one; with counters,
+// if wanted.
+std::string FormatSaved(const std::vector<ListedChain>& chains,
+                        bool with_counters);
 
 // A number in at most five characters: "99999", "100K", "12M", "4G", "1T".
 std::string AbbreviateCounter(uint64_t number);

@@ -7,6 +7,7 @@
 #ifndef CONTROLLER_MASKED_H
 #define CONTROLLER_MASKED_H
 
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -22,8 +23,20 @@ struct Masked {
   T mask{};
 
   bool Matches(T v) const { return (v & mask) == value; }
-  bool operator==(const Masked&) const = default;
+  auto operator<=>(const Masked&) const = default;
 };
+
+// Returns the values that are in both `a` and `b` through `*result`, or false
+// if there are none.
+template <typename T>
+bool Intersect(const Masked<T>& a, const Masked<T>& b, Masked<T>* result) {
+  if ((a.value ^ b.value) & a.mask & b.mask) {
+    return false;
+  }
+  *result = {static_cast<T>(a.value | b.value),
+             static_cast<T>(a.mask | b.mask)};
+  return true;
+}
 
 // Returns disjoint masked values that together hold exactly the values of a
 // field of `width` bits that `m` does not hold: one for each bit of m.mask, so
@@ -42,6 +55,32 @@ std::vector<Masked<T>> Complement(const Masked<T>& m, int width) {
   }
   return result;
 }
+
+// The values first..last of a field.
+template <typename T>
+struct Range {
+  T first{};
+  T last{};
+
+  bool Contains(T v) const { return first <= v && v <= last; }
+  bool operator==(const Range&) const = default;
+};
+
+// Returns the same values as `ranges`, which may overlap and touch each other,
+// in rising order and in as few ranges as possible.
+std::vector<Range<Uint128>> Merge(std::vector<Range<Uint128>> ranges);
+std::vector<Range<uint16_t>> Merge(std::vector<Range<uint16_t>> ranges);
+
+// Returns the values of a field of `width` bits that are not in `ranges`, in
+// rising order.
+std::vector<Range<Uint128>> Complement(
+    const std::vector<Range<Uint128>>& ranges, int width);
+std::vector<Range<uint16_t>> Complement(
+    const std::vector<Range<uint16_t>>& ranges);
+
+// Returns the fewest disjoint prefixes that together hold exactly the values of
+// `range` of a field of `width` bits, at most 2 * width - 2.
+std::vector<Masked<Uint128>> Cover(const Range<Uint128>& range, int width);
 
 // Returns the fewest disjoint prefixes that together hold exactly the 16-bit
 // values first..last, at most 30.  Requires first <= last.

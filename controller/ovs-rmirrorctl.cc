@@ -7,8 +7,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -18,6 +20,7 @@
 #include "controller/diagnostic.h"
 #include "controller/flow_text.h"
 #include "controller/flows.h"
+#include "controller/ipset.h"
 #include "controller/listing.h"
 #include "controller/ovs.h"
 #include "controller/rule_text.h"
@@ -59,9 +62,12 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
     -j ACCEPT, DROP, RETURN  end the evaluation; the packet itself is never
                              dropped
 
-    matches: [!] -s -d ADDRESS[/MASK],...   [!] -p PROTOCOL   -i PORT   -4 -6
-             [!] --sport --dport PORT[:PORT]  (with -p tcp, udp or sctp)
-             -m mac [!] --mac-source ADDRESS  -m comment --comment TEXT
+    -j CHAIN, -g CHAIN  go on in a chain of your own, declared by :CHAIN -
+
+    matches: [!] -s -d ADDRESS[/MASK],...   [!] -p PROTOCOL   [!] -i PORT[+]
+             -4 -6   [!] -f   [!] --sport --dport PORT[:PORT]   [!] --syn
+             [!] --tcp-flags MASK SET   [!] --icmp-type --icmpv6-type TYPE
+             -m multiport, mac, iprange, set, dscp, mark, addrtype, vlan, comment
 
     ovs-rmirror.policy(5) has the whole language.
 )";
@@ -105,12 +111,78 @@ bool ParsePort(const std::string& text, PortNumbers* ports) {
   return true;
 }
 
-struct CompileOptions {
+struct SourceOptions {
   std::string file;
+  std::vector<std::string> set_files;
+  uint64_t max_flows = kMaxFlows;
+};
+
+// A policy file and the sets that it may refer to.
+class PolicySource {
+ public:
+  // Returns false, and has said why, if a file cannot be read or a set has an
+  // error.
+  bool Read(const SourceOptions& options) {
+    for (const std::string& name : options.set_files) {
+      const std::unique_ptr<SourceText> source = ReadSource(name);
+      if (!source) {
+        return false;
+      }
+      Diagnostics diagnostics;
+      ReadIpSets(*source, &sets_, &diagnostics);
+      std::cerr << Format(*source, diagnostics);
+      if (diagnostics.HasErrors()) {
+        return false;
+      }
+    }
+    text_ = ReadSource(options.file);
+    return text_ != nullptr;
+  }
+
+  const SourceText& text() const { return *text_; }
+  const IpSets& sets() const { return sets_; }
+
+ private:
+  IpSets sets_;
+  std::unique_ptr<SourceText> text_;
+};
+
+struct CompileOptions {
+  SourceOptions source;
   std::string stage = "flows";
+  bool statistics = false;
   int table = 252;
   std::vector<std::string> ports;
 };
+
+// What of `policy` the options ask for.
+std::string CompilePolicy(const CompileOptions& options, const Policy& policy,
+                          const PortNumbers& ports, Diagnostics* diagnostics) {
+  const Program program = BuildStages(policy, {}, diagnostics);
+  if (diagnostics->HasErrors()) {
+    return "";
+  } else if (options.stage == "stages" && !options.statistics) {
+    return FormatStages(policy, program);
+  }
+  const TapFlows tap = CompileFlows(policy, program, ports,
+                                    options.source.max_flows, diagnostics);
+  for (const size_t r : tap.dormant) {
+    const Rule& rule = policy.rules[r];
+    const std::string& name = rule.matches.in_interface->name;
+    diagnostics->Warning(
+        rule.where,
+        "port " + name + " has no number here: the rule has no flows",
+        "give it one: --port " + name + "=N");
+  }
+  if (options.statistics) {
+    return FormatStatistics(policy, program, tap);
+  }
+  std::string output;
+  for (const Flow& flow : tap.flows) {
+    output += FormatFlow(flow, static_cast<uint8_t>(options.table)) + "\n";
+  }
+  return output;
+}
 
 int Compile(const CompileOptions& options) {
   PortNumbers ports;
@@ -120,42 +192,26 @@ int Compile(const CompileOptions& options) {
       return kExitUsage;
     }
   }
-  const std::unique_ptr<SourceText> source = ReadSource(options.file);
-  if (!source) {
+  PolicySource source;
+  if (!source.Read(options.source)) {
     return kExitFailed;
   }
 
   Diagnostics diagnostics;
   std::string output;
-  const auto tokens = Scan(*source, &diagnostics);
+  const auto tokens = Scan(source.text(), &diagnostics);
   if (options.stage == "tokens") {
     output = FormatTokens(tokens);
   } else {
-    const Policy policy = BuildRules(Parse(tokens, &diagnostics), &diagnostics);
+    const Policy policy =
+        BuildRules(Parse(tokens, &diagnostics), source.sets(), &diagnostics);
     if (options.stage == "rules") {
       output = FormatPolicy(policy);
     } else if (!diagnostics.HasErrors()) {
-      const Program program = BuildStages(policy, {}, &diagnostics);
-      if (options.stage == "stages") {
-        output = FormatStages(policy, program);
-      } else if (!diagnostics.HasErrors()) {
-        const TapFlows tap = CompileFlows(policy, program, ports, &diagnostics);
-        for (const size_t r : tap.dormant) {
-          const Rule& rule = policy.rules[r];
-          diagnostics.Warning(
-              rule.where,
-              "port " + *rule.in_interface +
-                  " has no number here: the rule has no flows",
-              "give it one: --port " + *rule.in_interface + "=N");
-        }
-        for (const Flow& flow : tap.flows) {
-          output +=
-              FormatFlow(flow, static_cast<uint8_t>(options.table)) + "\n";
-        }
-      }
+      output = CompilePolicy(options, policy, ports, &diagnostics);
     }
   }
-  std::cerr << Format(*source, diagnostics);
+  std::cerr << Format(source.text(), diagnostics);
   if (diagnostics.HasErrors()) {
     return kExitFailed;
   }
@@ -163,21 +219,23 @@ int Compile(const CompileOptions& options) {
   return kExitGood;
 }
 
-int Check(const std::string& file) {
-  const std::unique_ptr<SourceText> source = ReadSource(file);
-  if (!source) {
+int Check(const SourceOptions& options) {
+  PolicySource source;
+  if (!source.Read(options)) {
     return kExitFailed;
   }
   Diagnostics diagnostics;
-  const Policy policy = ReadPolicy(*source, &diagnostics);
+  const Policy policy = ReadPolicy(source.text(), source.sets(), &diagnostics);
   if (!diagnostics.HasErrors()) {
-    const TapFlows tap = CompileForAnySwitch(policy, &diagnostics);
+    const TapFlows tap =
+        CompileForAnySwitch(policy, options.max_flows, &diagnostics);
     if (!diagnostics.HasErrors()) {
-      std::cout << source->name() << ": good, rules: " << policy.rules.size()
+      std::cout << source.text().name()
+                << ": good, rules: " << policy.rules.size()
                 << ", flows: " << tap.flows.size() << "\n";
     }
   }
-  std::cerr << Format(*source, diagnostics);
+  std::cerr << Format(source.text(), diagnostics);
   return diagnostics.HasErrors() ? kExitFailed : kExitGood;
 }
 
@@ -227,60 +285,115 @@ int AskAndPrint(const std::string& target, const char* command) {
   return status;
 }
 
-// A rule as the daemon describes it.
-ListedRule ReadListedRule(const nlohmann::json& entry) {
-  const SourceText source(
-      "daemon",
-      "*rmirror\n" + entry.at("rule").get<std::string>() + "\nCOMMIT\n");
-  Diagnostics diagnostics;
-  const Policy policy = ReadPolicy(source, &diagnostics);
-  if (diagnostics.HasErrors() || policy.rules.size() != 1) {
-    throw std::runtime_error(Format(source, diagnostics));
-  }
-  return {
-      policy.rules[0],
-      {entry.at("packets").get<uint64_t>(), entry.at("bytes").get<uint64_t>()},
-      entry.at("dormant").get<bool>()};
-}
-
-std::vector<ListedChain> ReadListing(const nlohmann::json& list) {
-  std::vector<ListedChain> chains;
-  for (const nlohmann::json& entry : list.at("chains")) {
-    ListedChain chain;
-    chain.chain = entry.at("chain") == ChainName(Chain::kOutput)
-                      ? Chain::kOutput
-                      : Chain::kPrerouting;
-    chain.policy = entry.at("policy") == VerdictName(Verdict::kDrop)
-                       ? Verdict::kDrop
-                       : Verdict::kAccept;
-    chain.counters = {entry.at("packets").get<uint64_t>(),
-                      entry.at("bytes").get<uint64_t>()};
-    for (const nlohmann::json& rule : entry.at("rules")) {
-      chain.rules.push_back(ReadListedRule(rule));
+// Reads the rules of a daemon's answer.
+class ListReader {
+ public:
+  explicit ListReader(const nlohmann::json& list) : list_(list) {
+    for (const nlohmann::json& head : list.at("sets")) {
+      const SourceText source("daemon", head.get<std::string>() + "\n");
+      Diagnostics diagnostics;
+      ReadIpSets(source, &sets_, &diagnostics);
     }
-    chains.push_back(std::move(chain));
+    for (const nlohmann::json& chain : list.at("chains")) {
+      if (!chain.contains("policy")) {
+        chains_ += ":" + chain.at("chain").get<std::string>() + " -\n";
+      }
+    }
   }
-  return chains;
-}
 
-int List(const std::string& target, bool as_json,
-         const ListingOptions& options) {
+  // `chain`: only this one, unless it is empty.
+  std::vector<ListedChain> Read(const std::string& only) const {
+    std::map<std::string, size_t> references;
+    std::vector<ListedChain> chains;
+    for (const nlohmann::json& entry : list_.at("chains")) {
+      ListedChain chain;
+      chain.chain = entry.at("chain").get<std::string>();
+      if (entry.contains("policy")) {
+        chain.policy = entry.at("policy") == VerdictName(Verdict::kDrop)
+                           ? Verdict::kDrop
+                           : Verdict::kAccept;
+        chain.counters = {entry.at("packets").get<uint64_t>(),
+                          entry.at("bytes").get<uint64_t>()};
+      } else {
+        chain.policy.reset();
+      }
+      for (const nlohmann::json& rule : entry.at("rules")) {
+        chain.rules.push_back(ReadRule(rule));
+        if (const Jump* jump = chain.rules.back().rule.jump()) {
+          references[jump->chain]++;
+        }
+      }
+      chains.push_back(std::move(chain));
+    }
+    for (ListedChain& chain : chains) {
+      chain.references = references[chain.chain];
+    }
+    if (!only.empty()) {
+      std::erase_if(chains, [&](const ListedChain& chain) {
+        return chain.chain != only;
+      });
+      if (chains.empty()) {
+        throw std::invalid_argument("there is no chain " + only);
+      }
+    }
+    return chains;
+  }
+
+ private:
+  ListedRule ReadRule(const nlohmann::json& entry) const {
+    const SourceText source("daemon", "*rmirror\n" + chains_ +
+                                          entry.at("rule").get<std::string>() +
+                                          "\nCOMMIT\n");
+    Diagnostics diagnostics;
+    const Policy policy = ReadPolicy(source, sets_, &diagnostics);
+    if (diagnostics.HasErrors() || policy.rules.size() != 1) {
+      throw std::runtime_error(Format(source, diagnostics));
+    }
+    return {policy.rules[0],
+            {entry.at("packets").get<uint64_t>(),
+             entry.at("bytes").get<uint64_t>()},
+            entry.at("dormant").get<bool>()};
+  }
+
+  const nlohmann::json& list_;
+  IpSets sets_;
+  std::string chains_;  // Lines that declare the user's chains.
+};
+
+// Asks for the rules in force, and prints what `format` makes of the answer.
+int AskForRules(
+    const std::string& target,
+    const std::function<std::string(const nlohmann::json&)>& format) {
   std::string reply;
   const int status = Ask(target, "list", &reply);
   if (status != kExitGood) {
     return status;
   }
   try {
-    const auto list = nlohmann::json::parse(reply);
-    std::cout << (as_json ? list.dump(2) + "\n"
-                          : FormatListing(ReadListing(list), options));
+    std::cout << format(nlohmann::json::parse(reply));
     return kExitGood;
+  } catch (const std::invalid_argument& e) {
+    std::cerr << e.what() << "\n";
   } catch (const std::exception& e) {
     std::cerr << "the daemon's answer cannot be read; is it of this version "
                  "("
               << RMIRROR_VERSION << ")? " << e.what() << "\n";
-    return kExitFailed;
   }
+  return kExitFailed;
+}
+
+int List(const std::string& target, const std::string& chain, bool as_json,
+         const ListingOptions& options) {
+  return AskForRules(target, [&](const nlohmann::json& list) {
+    const std::vector<ListedChain> chains = ListReader(list).Read(chain);
+    return as_json ? list.dump(2) + "\n" : FormatListing(chains, options);
+  });
+}
+
+int Save(const std::string& target, bool with_counters) {
+  return AskForRules(target, [&](const nlohmann::json& list) {
+    return FormatSaved(ListReader(list).Read(""), with_counters);
+  });
 }
 
 int Main(int argc, char** argv) {
@@ -302,25 +415,38 @@ int Main(int argc, char** argv) {
       ->type_name("SOCKET|NAME")
       ->capture_default_str();
 
-  std::string check_file;
+  const auto add_source = [](CLI::App* command, SourceOptions* options) {
+    command
+        ->add_option("FILE", options->file, "the policy; - for standard input")
+        ->required()
+        ->type_name("");
+    command
+        ->add_option("--sets", options->set_files,
+                     "sets for -m set, in the format of ipset save")
+        ->type_name("FILE")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        ->add_option("--max-flows", options->max_flows,
+                     "refuse a policy that takes more flows")
+        ->capture_default_str();
+  };
+
+  SourceOptions check_options;
   CLI::App* check = app.add_subcommand("check", "Check a policy file");
-  check->add_option("FILE", check_file, "the policy; - for standard input")
-      ->required()
-      ->type_name("");
+  add_source(check, &check_options);
 
   CompileOptions compile_options;
   CLI::App* compile = app.add_subcommand(
       "compile", "Show what a policy file becomes, without a switch");
-  compile
-      ->add_option("FILE", compile_options.file,
-                   "the policy; - for standard input")
-      ->required()
-      ->type_name("");
+  add_source(compile, &compile_options.source);
   compile
       ->add_option("--stage", compile_options.stage,
                    "how far to go; flows are in the syntax of ovs-ofctl(8)")
       ->check(CLI::IsMember({"tokens", "rules", "stages", "flows"}))
       ->capture_default_str();
+  compile->add_flag("--stats", compile_options.statistics,
+                    "show how many flows each rule takes");
   compile
       ->add_option("--port", compile_options.ports,
                    "the OpenFlow number of a port that -i names")
@@ -333,13 +459,22 @@ int Main(int argc, char** argv) {
 
   ListingOptions listing;
   bool as_json = false;
+  std::string list_chain;
   CLI::App* list =
       app.add_subcommand("list", "Show the rules in force, like iptables -L");
+  list->add_option("CHAIN", list_chain, "only this chain")->type_name("");
   list->add_flag("-v,--verbose", listing.verbose, "counters and ports, too");
   list->add_flag("-n,--numeric", listing.numeric,
                  "numbers instead of names of protocols and services");
   list->add_flag("-x,--exact", listing.exact, "counters in full");
-  list->add_flag("--json", as_json, "as JSON");
+  list->add_flag("--line-numbers", listing.line_numbers,
+                 "the number of each rule in its chain");
+  list->add_flag("--json", as_json, "as JSON, all chains");
+
+  bool with_counters = false;
+  CLI::App* save = app.add_subcommand(
+      "save", "Print the policy in force, like iptables-save");
+  save->add_flag("-c,--counters", with_counters, "with counters");
 
   CLI::App* reload = app.add_subcommand(
       "reload",
@@ -355,11 +490,13 @@ int Main(int argc, char** argv) {
     return app.exit(e) == 0 ? kExitGood : kExitUsage;
   }
   if (*check) {
-    return Check(check_file);
+    return Check(check_options);
   } else if (*compile) {
     return Compile(compile_options);
   } else if (*list) {
-    return List(target, as_json, listing);
+    return List(target, list_chain, as_json, listing);
+  } else if (*save) {
+    return Save(target, with_counters);
   } else if (*reload) {
     return AskAndPrint(target, "reload");
   } else if (*clear) {

@@ -34,6 +34,8 @@ struct DaemonOptions {
   std::string policy;
   std::string database;
   int table = kDefaultTable;
+  std::vector<std::string> set_files;
+  uint64_t max_flows = ovs_rmirror::kMaxFlows;
   const char* unixctl = nullptr;
 };
 
@@ -50,11 +52,16 @@ struct DaemonOptions {
       "\n"
       "Optional:\n"
       "  --table=N                 the tap table, 1 to %d (default: %d)\n"
+      "  --sets=FILE               sets for -m set, as ipset save writes "
+      "them;\n"
+      "                            may be given several times\n"
+      "  --max-flows=N             refuse a policy that takes more flows\n"
+      "                            (default: %llu)\n"
       "  --db=SERVER               the database in which a bridge given by\n"
       "                            name gets its tap table set\n"
       "                            (default: unix:%s/db.sock)\n",
       program_name, program_name, ovs_rundir(), kMaxTable, kDefaultTable,
-      ovs_rundir());
+      static_cast<unsigned long long>(ovs_rmirror::kMaxFlows), ovs_rundir());
   vconn_usage(true, false, false);
   daemon_usage();
   vlog_usage();
@@ -82,6 +89,16 @@ int ParseTable(const char* text) {
   return static_cast<int>(table);
 }
 
+uint64_t ParseMaxFlows(const char* text) {
+  char* end;
+  errno = 0;
+  const long long flows = std::strtoll(text, &end, 10);
+  if (errno || end == text || *end || flows < 1) {
+    ovs_fatal(0, "--max-flows: \"%s\" is not a number from 1 on", text);
+  }
+  return static_cast<uint64_t>(flows);
+}
+
 std::string AbsoluteName(const char* file) {
   char* name = abs_file_name(nullptr, file);
   if (!name) {
@@ -97,6 +114,8 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     OPT_BRIDGE = UCHAR_MAX + 1,
     OPT_POLICY,
     OPT_TABLE,
+    OPT_SETS,
+    OPT_MAX_FLOWS,
     OPT_DB,
     OPT_UNIXCTL,
     OPT_PEER_CA_CERT,
@@ -109,6 +128,8 @@ DaemonOptions ParseOptions(int argc, char** argv) {
       {"bridge", required_argument, nullptr, OPT_BRIDGE},
       {"policy", required_argument, nullptr, OPT_POLICY},
       {"table", required_argument, nullptr, OPT_TABLE},
+      {"sets", required_argument, nullptr, OPT_SETS},
+      {"max-flows", required_argument, nullptr, OPT_MAX_FLOWS},
       {"db", required_argument, nullptr, OPT_DB},
       {"unixctl", required_argument, nullptr, OPT_UNIXCTL},
       {"help", no_argument, nullptr, 'h'},
@@ -138,6 +159,12 @@ DaemonOptions ParseOptions(int argc, char** argv) {
         break;
       case OPT_TABLE:
         options.table = ParseTable(optarg);
+        break;
+      case OPT_SETS:
+        options.set_files.push_back(AbsoluteName(optarg));
+        break;
+      case OPT_MAX_FLOWS:
+        options.max_flows = ParseMaxFlows(optarg);
         break;
       case OPT_DB:
         options.database = optarg;
@@ -265,6 +292,8 @@ std::unique_ptr<Controller> CreateController(const DaemonOptions& options) {
   controller_options.bridge = options.bridge;
   controller_options.policy_file = options.policy;
   controller_options.table = static_cast<uint8_t>(options.table);
+  controller_options.set_files = options.set_files;
+  controller_options.max_flows = options.max_flows;
 
   std::string target = options.bridge;
   std::unique_ptr<TapConfig> tap_config;

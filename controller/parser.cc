@@ -11,30 +11,49 @@ namespace {
 
 struct OptionSpec {
   OptionId id;
-  bool takes_value;
+  int values;  // How many it takes.
   std::vector<std::string_view> names;
 };
 
 const std::vector<OptionSpec>& OptionSpecs() {
   static const std::vector<OptionSpec> specs = {
-      {OptionId::kSource, true, {"-s", "--source", "--src"}},
-      {OptionId::kDestination, true, {"-d", "--destination", "--dst"}},
-      {OptionId::kProtocol, true, {"-p", "--protocol", "--proto"}},
-      {OptionId::kInInterface, true, {"-i", "--in-interface"}},
-      {OptionId::kJump, true, {"-j", "--jump"}},
-      {OptionId::kMatch, true, {"-m", "--match"}},
-      {OptionId::kIpv4, false, {"-4", "--ipv4"}},
-      {OptionId::kIpv6, false, {"-6", "--ipv6"}},
-      {OptionId::kSourcePort, true, {"--sport", "--source-port"}},
-      {OptionId::kDestinationPort, true, {"--dport", "--destination-port"}},
-      {OptionId::kMacSource, true, {"--mac-source"}},
-      {OptionId::kComment, true, {"--comment"}},
-      {OptionId::kTarget, true, {"--target"}},
-      {OptionId::kLen, true, {"--len"}},
-      {OptionId::kKey, true, {"--key"}},
-      {OptionId::kTtl, true, {"--ttl"}},
-      {OptionId::kTos, true, {"--tos"}},
-      {OptionId::kDf, false, {"--df"}},
+      {OptionId::kSource, 1, {"-s", "--source", "--src"}},
+      {OptionId::kDestination, 1, {"-d", "--destination", "--dst"}},
+      {OptionId::kProtocol, 1, {"-p", "--protocol", "--proto"}},
+      {OptionId::kInInterface, 1, {"-i", "--in-interface"}},
+      {OptionId::kOutInterface, 1, {"-o", "--out-interface"}},
+      {OptionId::kJump, 1, {"-j", "--jump"}},
+      {OptionId::kGoto, 1, {"-g", "--goto"}},
+      {OptionId::kMatch, 1, {"-m", "--match"}},
+      {OptionId::kIpv4, 0, {"-4", "--ipv4"}},
+      {OptionId::kIpv6, 0, {"-6", "--ipv6"}},
+      {OptionId::kFragment, 0, {"-f", "--fragment"}},
+      {OptionId::kSourcePort, 1, {"--sport", "--source-port"}},
+      {OptionId::kDestinationPort, 1, {"--dport", "--destination-port"}},
+      {OptionId::kTcpFlags, 2, {"--tcp-flags"}},
+      {OptionId::kSyn, 0, {"--syn"}},
+      {OptionId::kIcmpType, 1, {"--icmp-type"}},
+      {OptionId::kIcmpv6Type, 1, {"--icmpv6-type"}},
+      {OptionId::kSourcePorts, 1, {"--sports", "--source-ports"}},
+      {OptionId::kDestinationPorts, 1, {"--dports", "--destination-ports"}},
+      {OptionId::kPorts, 1, {"--ports"}},
+      {OptionId::kMacSource, 1, {"--mac-source"}},
+      {OptionId::kSourceRange, 1, {"--src-range"}},
+      {OptionId::kDestinationRange, 1, {"--dst-range"}},
+      {OptionId::kMatchSet, 2, {"--match-set"}},
+      {OptionId::kDscp, 1, {"--dscp"}},
+      {OptionId::kDscpClass, 1, {"--dscp-class"}},
+      {OptionId::kMark, 1, {"--mark"}},
+      {OptionId::kSourceType, 1, {"--src-type"}},
+      {OptionId::kDestinationType, 1, {"--dst-type"}},
+      {OptionId::kVlanId, 1, {"--vlan-id"}},
+      {OptionId::kComment, 1, {"--comment"}},
+      {OptionId::kTarget, 1, {"--target"}},
+      {OptionId::kLen, 1, {"--len"}},
+      {OptionId::kKey, 1, {"--key"}},
+      {OptionId::kTtl, 1, {"--ttl"}},
+      {OptionId::kTos, 1, {"--tos"}},
+      {OptionId::kDf, 0, {"--df"}},
   };
   return specs;
 }
@@ -61,8 +80,8 @@ std::string SuggestOption(std::string_view name) {
   if (!nearest.empty()) {
     return "did you mean " + std::string(nearest) + "?";
   }
-  return "possible: -s -d -p -i -4 -6 --sport --dport, -m mac --mac-source, "
-         "-m comment --comment, -j";
+  return "possible: -s -d -p -i -4 -6 -f -j -g, --sport --dport --tcp-flags "
+         "--syn --icmp-type --icmpv6-type, and -m MATCH with its options";
 }
 
 bool LooksLikeOption(const Token& token) {
@@ -203,7 +222,9 @@ void Parser::ParseRule(const TokenLine& line) {
   }
   if (cursor.AtEnd() || LooksLikeOption(cursor.Peek())) {
     diagnostics_->Error(cursor.AtEnd() ? cursor.End() : cursor.Peek().where,
-                        "-A needs a chain", "write -A PREROUTING or -A OUTPUT");
+                        "-A needs a chain",
+                        "write -A PREROUTING, -A OUTPUT or -A and a chain of "
+                        "your own");
     return;
   }
   rule.chain = cursor.Next();
@@ -255,7 +276,7 @@ void Parser::ParseOption(Cursor* cursor, ParsedRule* rule) {
     return;
   }
   option.id = spec->id;
-  if (!spec->takes_value) {
+  if (spec->values == 0) {
     if (attached) {
       diagnostics_->Error(attached->where, option.name.text + " takes no value",
                           "write only " + option.name.text);
@@ -273,6 +294,17 @@ void Parser::ParseOption(Cursor* cursor, ParsedRule* rule) {
     return;
   } else {
     option.value = cursor->Next();
+  }
+  if (spec->values == 2) {
+    if (cursor->AtEnd() || LooksLikeOption(cursor->Peek())) {
+      diagnostics_->Error(
+          cursor->AtEnd() ? cursor->End() : cursor->Peek().where,
+          option.name.text + " needs two values",
+          spec->id == OptionId::kTcpFlags ? "write --tcp-flags SYN,ACK SYN"
+                                          : "write --match-set NAME src");
+      return;
+    }
+    option.second = cursor->Next();
   }
   rule->options.push_back(std::move(option));
 }

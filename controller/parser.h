@@ -17,32 +17,52 @@
 namespace ovs_rmirror {
 
 enum class OptionId {
-  kSource,           // -s
-  kDestination,      // -d
-  kProtocol,         // -p
-  kInInterface,      // -i
-  kJump,             // -j
-  kMatch,            // -m
-  kIpv4,             // -4
-  kIpv6,             // -6
-  kSourcePort,       // --sport, of -p tcp, udp and sctp
-  kDestinationPort,  // --dport, likewise
-  kMacSource,        // --mac-source, of -m mac
-  kComment,          // --comment, of -m comment
-  kTarget,           // --target, of -j RMIRROR, as all that follow
-  kLen,              // --len
-  kKey,              // --key
-  kTtl,              // --ttl
-  kTos,              // --tos
-  kDf,               // --df
+  kSource,            // -s
+  kDestination,       // -d
+  kProtocol,          // -p
+  kInInterface,       // -i
+  kOutInterface,      // -o
+  kJump,              // -j
+  kGoto,              // -g
+  kMatch,             // -m
+  kIpv4,              // -4
+  kIpv6,              // -6
+  kFragment,          // -f
+  kSourcePort,        // --sport, of -p tcp, udp and sctp
+  kDestinationPort,   // --dport, likewise
+  kTcpFlags,          // --tcp-flags MASK SET, of -p tcp
+  kSyn,               // --syn, of -p tcp
+  kIcmpType,          // --icmp-type, of -p icmp
+  kIcmpv6Type,        // --icmpv6-type, of -p icmpv6
+  kSourcePorts,       // --sports, of -m multiport
+  kDestinationPorts,  // --dports, likewise
+  kPorts,             // --ports, likewise
+  kMacSource,         // --mac-source, of -m mac
+  kSourceRange,       // --src-range, of -m iprange
+  kDestinationRange,  // --dst-range, likewise
+  kMatchSet,          // --match-set NAME DIRECTION,..., of -m set
+  kDscp,              // --dscp, of -m dscp
+  kDscpClass,         // --dscp-class, likewise
+  kMark,              // --mark, of -m mark
+  kSourceType,        // --src-type, of -m addrtype
+  kDestinationType,   // --dst-type, likewise
+  kVlanId,            // --vlan-id, of -m vlan
+  kComment,           // --comment, of -m comment
+  kTarget,            // --target, of -j RMIRROR, as all that follow
+  kLen,               // --len
+  kKey,               // --key
+  kTtl,               // --ttl
+  kTos,               // --tos
+  kDf,                // --df
 };
 
-// "[!] NAME [VALUE]".
+// "[!] NAME [VALUE [SECOND]]".
 struct ParsedOption {
   OptionId id;
   Token name;  // As written: a short or a long form.
   std::optional<Token> negation;
   std::optional<Token> value;  // Present for exactly the options that take one.
+  std::optional<Token> second;  // Likewise, for those that take two.
 };
 
 // "[PACKETS:BYTES] -A CHAIN OPTION..."

@@ -2,6 +2,7 @@
 
 #include "controller/rule_text.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "controller/names.h"
@@ -42,7 +43,177 @@ std::string Quote(const std::string& text) {
   return s + "\"";
 }
 
+// `text` as one word: in quotes if it must be.
+std::string QuoteIfNeeded(const std::string& text) {
+  return text.find_first_of(" \t\"\\") == std::string::npos ? text
+                                                            : Quote(text);
+}
+
+std::string Hex(uint64_t number) {
+  char text[24];
+  std::snprintf(text, sizeof text, "0x%llx",
+                static_cast<unsigned long long>(number));
+  return text;
+}
+
+std::string FormatRange(const AddressRangeMatch& match, const char* option) {
+  return Not(match.negated) + option + " " +
+         FormatAddress({match.family, match.range.first}) + "-" +
+         FormatAddress({match.family, match.range.last});
+}
+
+std::string FormatMultiport(const MultiportMatch& match) {
+  std::string s = " -m multiport" + Not(match.negated);
+  switch (match.side) {
+    case MultiportMatch::Side::kSource:
+      s += " --sports";
+      break;
+    case MultiportMatch::Side::kDestination:
+      s += " --dports";
+      break;
+    case MultiportMatch::Side::kEither:
+      s += " --ports";
+      break;
+  }
+  char separator = ' ';
+  for (const Range<uint16_t>& range : match.ports) {
+    s += separator + std::to_string(range.first);
+    if (range.last != range.first) {
+      s += ":" + std::to_string(range.last);
+    }
+    separator = ',';
+  }
+  return s;
+}
+
+std::string FormatIcmp(const IcmpMatch& match) {
+  const bool v4 = match.family == Family::kIpv4;
+  std::string s =
+      Not(match.negated) + (v4 ? " --icmp-type " : " --icmpv6-type ");
+  s += match.type ? std::to_string(*match.type) : "any";
+  if (match.code) {
+    s += "/" + std::to_string(*match.code);
+  }
+  return s;
+}
+
+std::string FormatDestinationType(const AddressTypeMatch& match) {
+  std::string types;
+  const auto add = [&](bool wanted, const char* type) {
+    if (wanted) {
+      types += (types.empty() ? "" : ",") + std::string(type);
+    }
+  };
+  add(match.unicast, "UNICAST");
+  add(match.broadcast, "BROADCAST");
+  add(match.multicast, "MULTICAST");
+  return " -m addrtype" + Not(match.negated) + " --dst-type " + types;
+}
+
+std::string FormatSet(const SetMatch& match) {
+  std::string s = " -m set" + Not(match.negated) + " --match-set " +
+                  QuoteIfNeeded(match.set->name);
+  char separator = ' ';
+  for (const SetMatch::Direction direction : match.directions) {
+    s += separator;
+    s += direction == SetMatch::Direction::kSource ? "src" : "dst";
+    separator = ',';
+  }
+  return s;
+}
+
+// Whether something that FormatMatches() writes anyway says the family.
+bool ImpliesFamily(const Matches& m) {
+  return m.source || m.destination || m.source_range || m.destination_range ||
+         m.icmp || m.fragment ||
+         (m.destination_type && m.destination_type->broadcast &&
+          !m.destination_type->unicast && !m.destination_type->multicast) ||
+         std::any_of(m.sets.begin(), m.sets.end(), [](const SetMatch& match) {
+           return match.set->type != IpSet::Type::kMac;
+         });
+}
+
 }  // namespace
+
+std::string FormatMatches(const Matches& m) {
+  std::string s;
+  if (m.ipv4 != m.ipv6 && !ImpliesFamily(m)) {
+    s += m.ipv4 ? " -4" : " -6";
+  }
+  if (m.source) {
+    s += FormatAddresses(*m.source, " -s");
+  }
+  if (m.destination) {
+    s += FormatAddresses(*m.destination, " -d");
+  }
+  if (m.in_interface) {
+    s += Not(m.in_interface->negated) + " -i " +
+         QuoteIfNeeded(m.in_interface->name +
+                       (m.in_interface->prefix ? "+" : ""));
+  }
+  if (m.protocol) {
+    const std::string name = ProtocolName(m.protocol->protocol);
+    s += Not(m.protocol->negated) + " -p " + name;
+    if (m.source_port || m.destination_port || m.tcp_flags) {
+      s += " -m " + name;
+    } else if (m.icmp) {
+      s += m.icmp->family == Family::kIpv4 ? " -m icmp" : " -m icmp6";
+    }
+  }
+  if (m.source_port) {
+    s += FormatPorts(*m.source_port, " --sport");
+  }
+  if (m.destination_port) {
+    s += FormatPorts(*m.destination_port, " --dport");
+  }
+  if (m.tcp_flags) {
+    s += Not(m.tcp_flags->negated) + " --tcp-flags " +
+         TcpFlagNames(m.tcp_flags->mask) + " " + TcpFlagNames(m.tcp_flags->set);
+  }
+  if (m.icmp) {
+    s += FormatIcmp(*m.icmp);
+  }
+  if (m.fragment) {
+    s += Not(m.fragment->negated) + " -f";
+  }
+  for (const MultiportMatch& match : m.multiports) {
+    s += FormatMultiport(match);
+  }
+  if (m.source_range || m.destination_range) {
+    s += " -m iprange";
+  }
+  if (m.source_range) {
+    s += FormatRange(*m.source_range, " --src-range");
+  }
+  if (m.destination_range) {
+    s += FormatRange(*m.destination_range, " --dst-range");
+  }
+  if (m.destination_type) {
+    s += FormatDestinationType(*m.destination_type);
+  }
+  if (m.mac_source) {
+    s += " -m mac" + Not(m.mac_source->negated) + " --mac-source " +
+         FormatMac(m.mac_source->mac);
+  }
+  if (m.vlan) {
+    s += " -m vlan" + Not(m.vlan->negated) + " --vlan-id " +
+         std::to_string(m.vlan->id);
+  }
+  if (m.dscp) {
+    s += " -m dscp" + Not(m.dscp->negated) + " --dscp " + Hex(m.dscp->dscp);
+  }
+  if (m.mark) {
+    s += " -m mark" + Not(m.mark->negated) + " --mark " +
+         Hex(m.mark->mark.value);
+    if (m.mark->mark.mask != UINT32_MAX) {
+      s += "/" + Hex(m.mark->mark.mask);
+    }
+  }
+  for (const SetMatch& match : m.sets) {
+    s += FormatSet(match);
+  }
+  return s;
+}
 
 std::string FormatSessionOptions(const Session& session) {
   std::string s;
@@ -67,40 +238,7 @@ std::string FormatSessionOptions(const Session& session) {
 }
 
 std::string FormatRule(const Rule& rule, CommentText comment) {
-  std::string s = "-A " + std::string(ChainName(rule.chain));
-  // Addresses say the family by themselves.
-  if (rule.ipv4 != rule.ipv6 && !rule.source && !rule.destination) {
-    s += rule.ipv4 ? " -4" : " -6";
-  }
-  if (rule.source) {
-    s += FormatAddresses(*rule.source, " -s");
-  }
-  if (rule.destination) {
-    s += FormatAddresses(*rule.destination, " -d");
-  }
-  if (rule.in_interface) {
-    s += " -i " +
-         (rule.in_interface->find_first_of(" \t\"\\") == std::string::npos
-              ? *rule.in_interface
-              : Quote(*rule.in_interface));
-  }
-  if (rule.protocol) {
-    const std::string name = ProtocolName(rule.protocol->protocol);
-    s += Not(rule.protocol->negated) + " -p " + name;
-    if (rule.source_port || rule.destination_port) {
-      s += " -m " + name;
-    }
-  }
-  if (rule.source_port) {
-    s += FormatPorts(*rule.source_port, " --sport");
-  }
-  if (rule.destination_port) {
-    s += FormatPorts(*rule.destination_port, " --dport");
-  }
-  if (rule.mac_source) {
-    s += " -m mac" + Not(rule.mac_source->negated) + " --mac-source " +
-         FormatMac(rule.mac_source->mac);
-  }
+  std::string s = "-A " + rule.chain + FormatMatches(rule.matches);
   if (!rule.comment.empty() && comment == CommentText::kInclude) {
     s += " -m comment --comment " + Quote(rule.comment);
   }
@@ -112,14 +250,16 @@ std::string FormatRule(const Rule& rule, CommentText comment) {
       s += " --len " + std::to_string(mirror->len.bytes);
     }
     s += FormatSessionOptions(mirror->session);
+  } else if (const Jump* jump = rule.jump()) {
+    s += (jump->is_goto ? " -g " : " -j ") + jump->chain;
   } else {
     s += " -j " + std::string(VerdictName(*rule.verdict()));
   }
   return s;
 }
 
-std::string FormatPolicy(const Policy& policy) {
-  std::string s = "*rmirror\n";
+std::string FormatChains(const Policy& policy) {
+  std::string s;
   for (const Chain chain : kChains) {
     const auto it = policy.chain_policies.find(chain);
     s += ":" + std::string(ChainName(chain)) + " " +
@@ -128,6 +268,14 @@ std::string FormatPolicy(const Policy& policy) {
                                      : it->second)) +
          " [0:0]\n";
   }
+  for (const std::string& chain : policy.user_chains) {
+    s += ":" + chain + " - [0:0]\n";
+  }
+  return s;
+}
+
+std::string FormatPolicy(const Policy& policy) {
+  std::string s = "*rmirror\n" + FormatChains(policy);
   for (const Rule& rule : policy.rules) {
     s += FormatRule(rule) + "\n";
   }

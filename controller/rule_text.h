@@ -19,6 +19,13 @@ enum class CommentText { kInclude, kOmit };
 std::string FormatRule(const Rule& rule,
                        CommentText comment = CommentText::kInclude);
 
+// " -s 10.0.0.0/8 -p tcp -m tcp --dport 80": what `matches` says, or nothing.
+std::string FormatMatches(const Matches& matches);
+
+// The policy's chains as a file declares them: ":WEB - [0:0]" and a newline
+// each.
+std::string FormatChains(const Policy& policy);
+
 // " --key 7 --ttl 64": what of `session` is not default, except the target.
 std::string FormatSessionOptions(const Session& session);
 

@@ -16,11 +16,14 @@
 
 #include "controller/address.h"
 #include "controller/diagnostic.h"
+#include "controller/ipset.h"
+#include "controller/matches.h"
 #include "controller/parser.h"
 #include "rmirror/netlink.h"
 
 namespace ovs_rmirror {
 
+// The chains at which packets enter the policy.
 enum class Chain {
   kPrerouting,  // Packets that enter the bridge by any port but LOCAL.
   kOutput,      // Packets that enter the bridge by LOCAL, from the host.
@@ -28,6 +31,7 @@ enum class Chain {
 inline constexpr std::array<Chain, 2> kChains = {Chain::kPrerouting,
                                                  Chain::kOutput};
 std::string_view ChainName(Chain chain);
+std::optional<Chain> ChainByName(std::string_view name);
 
 // A verdict ends the evaluation of the policy for a packet, and nothing else:
 // it neither drops nor accepts the packet.
@@ -62,66 +66,47 @@ struct Mirror {
   bool operator==(const Mirror&) const = default;
 };
 
-// [!] NETWORK,...: any of `networks`, or none of them.
-struct AddressMatch {
-  bool negated = false;
-  std::vector<Network> networks;  // Only one if negated.
-};
+// -j CHAIN or -g CHAIN: go on in a user's chain.
+struct Jump {
+  std::string chain;
+  bool is_goto = false;  // At its end, do not come back to the rule's chain.
 
-struct ProtocolMatch {
-  bool negated = false;
-  uint8_t protocol = 0;
-};
-
-// [!] FIRST:LAST, of transport ports.
-struct PortMatch {
-  bool negated = false;
-  uint16_t first = 0;
-  uint16_t last = 65535;
-};
-
-struct MacMatch {
-  bool negated = false;
-  uint64_t mac = 0;
+  bool operator==(const Jump&) const = default;
 };
 
 struct Rule {
-  Chain chain = Chain::kPrerouting;
+  std::string chain = "PREROUTING";
   Location where;  // Of the rule's "-A".
-
-  // The families of IP packets that the rule can match.  Meaningful only if
-  // MatchesLayer3(): a rule without layer-3 match applies to every frame.
-  bool ipv4 = true;
-  bool ipv6 = true;
-
-  std::optional<AddressMatch> source;
-  std::optional<AddressMatch> destination;
-  std::optional<ProtocolMatch> protocol;
-  std::optional<std::string> in_interface;  // Name of a port of the bridge.
-  std::optional<PortMatch> source_port;
-  std::optional<PortMatch> destination_port;
-  std::optional<MacMatch> mac_source;
+  Matches matches;
   std::string comment;
-
-  std::variant<Mirror, Verdict> target;
+  std::variant<Mirror, Verdict, Jump> target;
 
   const Mirror* mirror() const { return std::get_if<Mirror>(&target); }
   const Verdict* verdict() const { return std::get_if<Verdict>(&target); }
-  bool MatchesLayer3() const {
-    return !ipv4 || !ipv6 || source || destination || protocol;
-  }
+  const Jump* jump() const { return std::get_if<Jump>(&target); }
 };
 
 struct Policy {
   std::vector<Rule> rules;                  // In the order of the file.
   std::map<Chain, Verdict> chain_policies;  // kAccept if absent.
+  std::vector<std::string> user_chains;     // In the order of the file.
 };
 
-// Returns the typed policy, which is whole if no error was added.
-Policy BuildRules(const ParsedPolicy& parsed, Diagnostics* diagnostics);
+// The longest name that iptables gives a chain, in bytes.
+inline constexpr size_t kMaxChainName = 28;
+
+// How deep jumps may be nested.
+inline constexpr size_t kMaxJumps = 32;
+
+// Returns the typed policy, which is whole if no error was added: each jump
+// leads to a chain of the policy, and none back to where it came from.  Rules
+// may refer to `sets`.
+Policy BuildRules(const ParsedPolicy& parsed, const IpSets& sets,
+                  Diagnostics* diagnostics);
 
 // The three stages at once.
-Policy ReadPolicy(const SourceText& source, Diagnostics* diagnostics);
+Policy ReadPolicy(const SourceText& source, const IpSets& sets,
+                  Diagnostics* diagnostics);
 
 }  // namespace ovs_rmirror
 

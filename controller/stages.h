@@ -4,16 +4,23 @@
 //
 // The flows of an OpenFlow table are first-match, and a rule with -j RMIRROR
 // lets the packet go on.  A session, however, takes a packet at most once.  So
-// each chain becomes a sequence of stages, all of which see every packet:
+// each built-in chain becomes a sequence of stages, all of which see every
+// packet:
 //
-//   - one stage for each session to which the chain mirrors: the rules of this
+//   - stages for each session to which the chain mirrors: the rules of this
 //     session and the verdicts before them.  First match is exact here: behind
 //     the first rule of the session that matches, the session has its copy, and
 //     behind a verdict it gets none.
 //
-//   - a last stage with the chain's verdicts alone and, at its end, the chain's
-//     policy.  Nothing is mirrored here.  The packets that it counts are those
-//     that iptables would count for these rules.
+//   - stages with the chain's verdicts and jumps alone and, at their end, the
+//     chain's policy.  Nothing is mirrored here.  The packets that they count
+//     are those that iptables would count for these rules.
+//
+// For most chains that is one stage each.  A packet that comes back from a
+// user's chain, however, goes on behind the jump, and one that is an exception
+// from a rule goes on behind that rule: there the chain is cut, and what is
+// behind is another stage of the same session.  A user's chain has stages of
+// its own for each session, which all jumps to it share.
 
 #ifndef CONTROLLER_STAGES_H
 #define CONTROLLER_STAGES_H
@@ -39,19 +46,35 @@ inline constexpr RuleId kMaxRuleId = (RuleId{1} << 40) - 1;
 RuleId ChainId(Chain chain);
 
 struct Stage {
-  Chain chain = Chain::kPrerouting;
+  std::string chain;
   std::optional<Session> session;  // None: the chain's verdicts and policy.
   uint32_t number = 0;             // What reg0 holds in it; never 0.
   std::vector<size_t> rules;       // Indexes into the policy, in order.
+
+  // Only packets whose evaluation goes on may enter: see flows.h.
+  bool running = false;
+  bool last = true;  // Of this chain and session.
 };
+
+// "--target 192.0.2.9 --key 7"
+std::string FormatSession(const Session& session);
 
 struct Program {
   std::vector<RuleId> ids;           // Of each rule of the policy.
   std::vector<uint16_t> priorities;  // Of each rule of the policy.
 
-  // By chain; within a chain sessions in the order in which rules first name
-  // them, then the stage of the verdicts.
+  // By built-in chain; within a chain sessions in the order in which rules
+  // first name them, then the verdicts.  The stages of a user's chain stand
+  // behind those of the first chain that jumps there.
   std::vector<Stage> stages;
+
+  // Where the stages of a chain and a session, as FormatSession() writes it, or
+  // "" for the verdicts, are in `stages`, in order.  A chain that does nothing
+  // for a session has none.
+  std::map<std::pair<std::string, std::string>, std::vector<size_t>> sequences;
+
+  const std::vector<size_t>& Sequence(
+      const std::string& chain, const std::optional<Session>& session) const;
 };
 
 // The priorities at which a switch has the rules of an earlier program.
@@ -64,6 +87,12 @@ inline constexpr uint16_t kMaxRulePriority = 65000;
 // More sessions in one chain than this do not fit the entry flow.
 inline constexpr size_t kMaxSessionsPerChain = 1000;
 
+// The length, in bytes, of the actions that fit a flow.
+inline constexpr size_t kMaxActions = 60000;
+
+// Open vSwitch gives up a packet that is resubmitted more than 4096 times.
+inline constexpr uint64_t kMaxResubmits = 4000;
+
 // Returns a priority for each of `ids`, each lower than the one before.  As
 // many as possible of those in `installed` are kept, so that a switch must
 // change few flows.  Requires at most kMaxRulePriority ids.
@@ -71,7 +100,7 @@ std::vector<uint16_t> AssignPriorities(const std::vector<RuleId>& ids,
                                        const InstalledPriorities& installed);
 
 // Returns the program of `policy`.  Adds an error to `diagnostics` if the
-// policy has more rules or sessions than a program can hold.
+// policy has more rules, sessions or stages than a program can hold.
 Program BuildStages(const Policy& policy, const InstalledPriorities& installed,
                     Diagnostics* diagnostics);
 

@@ -14,9 +14,12 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/diagnostic_test.cc \
 	tests/unit/evaluate.cc \
 	tests/unit/evaluate.h \
+	tests/unit/flow_table.c \
+	tests/unit/flow_table.h \
 	tests/unit/flow_text_test.cc \
 	tests/unit/flows_test.cc \
 	tests/unit/generate.h \
+	tests/unit/ipset_test.cc \
 	tests/unit/listing_test.cc \
 	tests/unit/masked_test.cc \
 	tests/unit/parser_test.cc \

@@ -378,11 +378,38 @@ TEST_F(ControllerTest, ClearsAlsoIfAPortAppearsMeanwhile) {
 }
 
 TEST_F(ControllerTest, RefusesAPolicyTooLargeEvenWhileItsPortsAreMissing) {
+  controller_ = std::make_unique<Controller>(
+      Controller::Options{"br0", file_, 252, {}, 10},
+      std::make_unique<MemorySwitch>(), nullptr, [this] { return now_; });
   const auto [good, text] = Load(
-      "-A PREROUTING -i vnet0 ! -s 2001:db8::1 ! -d 2001:db8::2 ! -p tcp -j "
-      "RMIRROR --target 192.0.2.9\n");
+      "-A PREROUTING -i vnet0 ! -s 192.0.2.1 -j RMIRROR --target 192.0.2.9\n");
   EXPECT_FALSE(good);
-  EXPECT_NE(text.find("more than 200000"), std::string::npos);
+  EXPECT_NE(text.find("more than 10"), std::string::npos);
+}
+
+TEST_F(ControllerTest, ReadsSetsAgainWithThePolicy) {
+  const std::string sets = file_ + ".sets";
+  std::ofstream(sets) << "create web hash:ip family inet\nadd web 10.0.0.1\n";
+  auto connection = std::make_unique<MemorySwitch>();
+  switch_ = connection.get();
+  controller_ = std::make_unique<Controller>(
+      Controller::Options{"br0", file_, 252, {sets}}, std::move(connection),
+      nullptr, [this] { return now_; });
+  const std::string rule =
+      "-A PREROUTING -m set --match-set web src -j RMIRROR --target "
+      "192.0.2.9\n";
+  EXPECT_TRUE(Load(rule).first);
+  Flow("192.0.2.9").packets = 7;
+  std::ofstream(sets, std::ios::app) << "add web 10.0.0.2\n";
+  EXPECT_EQ(Finish(&Controller::Reload).second,
+            "br0: 1 rule, 6 flows: 1 added, 0 modified, 0 deleted\n");
+  EXPECT_EQ(ListRules()[0]["packets"], 7);
+  std::ofstream(sets, std::ios::app) << "add web x\n";
+  EXPECT_EQ(Finish(&Controller::Reload).second.substr(sets.size(), 33),
+            ":4:9: error: 'x' is no IPv4 entry");
+  std::remove(sets.c_str());
+  EXPECT_EQ(Finish(&Controller::Reload).second,
+            sets + ": cannot be read: No such file or directory\n");
 }
 
 TEST_F(ControllerTest, NeedsTheSwitchToListAndClear) {

@@ -33,7 +33,7 @@ TEST(Counters, OfAVerdictAreNotThoseInTheStagesOfSessions) {
                           "-A OUTPUT -j RMIRROR --target 192.0.2.9\n"
                           "COMMIT\n");
   Diagnostics diagnostics;
-  const Policy policy = ReadPolicy(source, &diagnostics);
+  const Policy policy = ReadPolicy(source, {}, &diagnostics);
   const Program program = BuildStages(policy, {}, &diagnostics);
   const PolicyCounters counters = CountPolicy(
       policy, program,

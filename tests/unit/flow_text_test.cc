@@ -66,7 +66,7 @@ TEST(FlowText, OfAMirrorHasItsFieldsInOrder) {
 }
 
 TEST(FlowText, OfAnEntryLoadsAndResubmits) {
-  EXPECT_EQ(FormatActions(EnterStages{{1, 0xabcdef01}}, 252),
+  EXPECT_EQ(FormatActions({EnterStage{1}, EnterStage{0xabcdef01}}, 252),
             "load:0x1->NXM_NX_REG0[],resubmit(,252),"
             "load:0xabcdef01->NXM_NX_REG0[],resubmit(,252)");
 }
@@ -99,7 +99,8 @@ RC_GTEST_PROP(FlowText, IsTheTextThatOvsPrints, ()) {
   Diagnostics diagnostics;
   const TapFlows tap =
       CompileFlows(policy, BuildStages(policy, {}, &diagnostics),
-                   GeneratedPorts(), &diagnostics);
+                   GeneratedPorts(), kMaxFlows, &diagnostics);
+  RC_PRE(!diagnostics.HasErrors());
   for (size_t i = 0; i < tap.flows.size() && i < 200; i++) {
     const Flow& flow = tap.flows[i];
     const auto [match, actions] = PrintedByOvs(FormatFlow(flow, 252));

@@ -100,42 +100,183 @@ inline Mirror GenerateMirror() {
   return mirror;
 }
 
-inline Rule GenerateRule() {
-  Rule rule;
-  rule.chain = OneIn(4) ? Chain::kOutput : Chain::kPrerouting;
+// The sets to which random rules refer.
+inline const IpSets& GeneratedSets() {
+  static const IpSets sets = [] {
+    const SourceText source("sets",
+                            "create hosts hash:ip family inet\n"
+                            "add hosts 10.0.0.1\n"
+                            "add hosts 10.0.0.2\n"
+                            "create nets hash:net family inet\n"
+                            "add nets 10.0.0.0/8\n"
+                            "add nets 10.0.0.0/30 nomatch\n"
+                            "add nets 10.0.0.3/32\n"
+                            "create nets6 hash:net family inet6\n"
+                            "add nets6 2001:db8::/32\n"
+                            "add nets6 2001:db8::1/128 nomatch\n"
+                            "create services hash:ip,port family inet\n"
+                            "add services 10.0.0.1,tcp:80\n"
+                            "add services 10.0.0.1,udp:79-1024\n"
+                            "add services 10.0.0.2,80\n"
+                            "create netservices hash:net,port family inet\n"
+                            "add netservices 10.0.0.0/30,tcp:80\n"
+                            "add netservices 10.0.0.2/32,tcp:80 nomatch\n"
+                            "create macs hash:mac\n"
+                            "add macs 02:00:00:00:00:01\n"
+                            "add macs 02:00:00:00:00:02\n"
+                            "create nothing hash:ip family inet\n");
+    Diagnostics diagnostics;
+    IpSets result;
+    ReadIpSets(source, &result, &diagnostics);
+    RC_ASSERT(Format(source, diagnostics) == "");
+    return result;
+  }();
+  return sets;
+}
+
+inline SetMatch GenerateSet(const std::string& name) {
+  SetMatch match;
+  match.negated = OneIn(2);
+  match.set = GeneratedSets().at(name);
+  for (size_t i = 0; i < match.set->Dimensions(); i++) {
+    const bool source = match.set->type == IpSet::Type::kMac || OneIn(2);
+    match.directions.push_back(source ? SetMatch::Direction::kSource
+                                      : SetMatch::Direction::kDestination);
+  }
+  return match;
+}
+
+inline MultiportMatch GenerateMultiport() {
+  MultiportMatch match;
+  match.negated = OneIn(3);
+  match.side = OneOf<MultiportMatch::Side>({MultiportMatch::Side::kSource,
+                                            MultiportMatch::Side::kDestination,
+                                            MultiportMatch::Side::kEither});
+  const int n = *rc::gen::inRange(1, 5);
+  for (int i = 0; i < n; i++) {
+    const PortMatch range = GeneratePorts();
+    match.ports.push_back({range.first, range.last});
+  }
+  return match;
+}
+
+inline void GenerateTransport(Matches* m) {
   if (OneIn(2)) {
-    const Family family = OneIn(3) ? Family::kIpv6 : Family::kIpv4;
-    rule.ipv4 = family == Family::kIpv4;
-    rule.ipv6 = family == Family::kIpv6;
-    if (OneIn(2)) {
-      rule.source = GenerateAddresses(family);
-    }
-    if (OneIn(3)) {
-      rule.destination = GenerateAddresses(family);
-    }
+    m->source_port = GeneratePorts();
   }
   if (OneIn(2)) {
+    m->destination_port = GeneratePorts();
+  }
+  if (OneIn(3)) {
+    m->multiports.push_back(GenerateMultiport());
+  }
+  if (m->protocol->protocol == 6 && OneIn(3)) {
+    const auto mask = OneOf<uint8_t>({0x3f, 0x17, 0x02, 0x12});
+    m->tcp_flags = {OneIn(3), mask,
+                    static_cast<uint8_t>(OneOf<uint8_t>({0, 2, 18}) & mask)};
+  }
+}
+
+inline void GenerateIcmp(Matches* m) {
+  const bool v4 = m->ipv4;
+  m->protocol = {false, v4 ? uint8_t{1} : uint8_t{58}};
+  IcmpMatch match;
+  match.negated = OneIn(3);
+  match.family = v4 ? Family::kIpv4 : Family::kIpv6;
+  match.type = OneOf<uint8_t>({0, 3, 8, 128});
+  if (OneIn(3)) {
+    match.code = OneOf<uint8_t>({0, 1, 4});
+  }
+  m->icmp = match;
+}
+
+// What is said of packets of one family.
+inline void GenerateOfFamily(Family family, Matches* m) {
+  m->ipv4 = family == Family::kIpv4;
+  m->ipv6 = family == Family::kIpv6;
+  if (OneIn(2)) {
+    m->source = GenerateAddresses(family);
+  }
+  if (OneIn(3)) {
+    m->destination = GenerateAddresses(family);
+  }
+  if (OneIn(4)) {
+    const Uint128 a = GenerateBits(family), b = GenerateBits(family);
+    m->source_range = {OneIn(3), family, {std::min(a, b), std::max(a, b)}};
+  }
+  if (OneIn(6)) {
+    const Uint128 a = GenerateBits(family);
+    m->destination_range = {OneIn(3), family, {a, a + 1000}};
+  }
+  if (family == Family::kIpv4 && OneIn(6)) {
+    m->fragment = {OneIn(2)};
+  }
+  if (OneIn(3)) {
+    m->sets.push_back(
+        GenerateSet(family == Family::kIpv6
+                        ? std::string("nets6")
+                        : OneOf<std::string>({"hosts", "nets", "services",
+                                              "netservices", "nothing"})));
+  }
+}
+
+inline Matches GenerateMatches(bool with_interface) {
+  Matches m;
+  if (OneIn(2)) {
+    GenerateOfFamily(OneIn(3) ? Family::kIpv6 : Family::kIpv4, &m);
+  }
+  if (m.ipv4 != m.ipv6 && OneIn(6)) {
+    GenerateIcmp(&m);
+  } else if (OneIn(2)) {
     const bool with_ports = OneIn(2);
-    rule.protocol = {
+    m.protocol = {
         !with_ports && OneIn(4),
         OneOf<uint8_t>(with_ports ? std::vector<uint8_t>{6, 17, 132}
                                   : std::vector<uint8_t>{1, 6, 47, 58})};
-    if (with_ports && OneIn(2)) {
-      rule.source_port = GeneratePorts();
+    if (with_ports) {
+      GenerateTransport(&m);
     }
-    if (with_ports && OneIn(2)) {
-      rule.destination_port = GeneratePorts();
-    }
-  }
-  if (rule.chain == Chain::kPrerouting && OneIn(4)) {
-    rule.in_interface = OneOf<std::string>({"one", "two", "br0", "absent"});
   }
   if (OneIn(6)) {
-    rule.mac_source = {
-        OneIn(2),
-        0x020000000000u + static_cast<uint64_t>(*rc::gen::inRange(0, 3))};
+    m.destination_type = {OneIn(3), OneIn(2), OneIn(2), true};
   }
-  if (OneIn(3)) {
+  if (with_interface && OneIn(4)) {
+    m.in_interface = {
+        OneIn(3), OneOf<std::string>({"one", "two", "br0", "absent"}), false};
+    if (OneIn(4)) {
+      m.in_interface = {OneIn(3), OneOf<std::string>({"o", "t", "b", "x"}),
+                        true};
+    }
+  }
+  if (OneIn(6)) {
+    m.mac_source = {OneIn(2), 0x020000000000u + static_cast<uint64_t>(
+                                                    *rc::gen::inRange(0, 3))};
+  }
+  if (OneIn(8)) {
+    m.sets.push_back(GenerateSet("macs"));
+  }
+  if (OneIn(8)) {
+    m.vlan = {OneIn(2), OneOf<uint16_t>({0, 7, 4095})};
+  }
+  if (OneIn(8)) {
+    const auto mask = OneOf<uint32_t>({0xffffffff, 0xff, 1});
+    m.mark = {OneIn(2), {OneOf<uint32_t>({0, 1, 0x101}) & mask, mask}};
+  }
+  if (OneIn(8)) {
+    m.dscp = {OneIn(2), OneOf<uint8_t>({0, 46, 63})};
+  }
+  return m;
+}
+
+// A rule of `chain` that may jump to one of `chains`.
+inline Rule GenerateRule(const std::string& chain,
+                         const std::vector<std::string>& chains) {
+  Rule rule;
+  rule.chain = chain;
+  rule.matches = GenerateMatches(chain != ChainName(Chain::kOutput));
+  if (!chains.empty() && OneIn(3)) {
+    rule.target = Jump{OneOf(chains), OneIn(4)};
+  } else if (OneIn(3)) {
     rule.target =
         OneOf<Verdict>({Verdict::kAccept, Verdict::kDrop, Verdict::kReturn});
   } else {
@@ -144,13 +285,31 @@ inline Rule GenerateRule() {
   return rule;
 }
 
+// A policy in which chains jump only to those that follow them.
 inline Policy GeneratePolicy() {
   Policy policy;
-  const int n = *rc::gen::inRange(0, 9);
+  static const std::vector<std::string> kUserChains = {"WEB", "a-b_c", "C"};
+  const size_t chains = OneIn(2) ? 0 : *rc::gen::inRange<size_t>(1, 4);
+  policy.user_chains.assign(
+      kUserChains.begin(),
+      kUserChains.begin() + static_cast<ptrdiff_t>(chains));
+  const int n = *rc::gen::inRange(0, chains ? 14 : 9);
   for (int i = 0; i < n; i++) {
     // Now and then the same rule again.
-    policy.rules.push_back(i > 0 && OneIn(8) ? policy.rules.back()
-                                             : GenerateRule());
+    if (i > 0 && OneIn(8)) {
+      policy.rules.push_back(policy.rules.back());
+    } else if (chains && OneIn(2)) {
+      const size_t c = *rc::gen::inRange<size_t>(0, chains);
+      policy.rules.push_back(GenerateRule(
+          policy.user_chains[c],
+          {policy.user_chains.begin() + static_cast<ptrdiff_t>(c) + 1,
+           policy.user_chains.end()}));
+    } else {
+      policy.rules.push_back(GenerateRule(
+          std::string(
+              ChainName(OneIn(4) ? Chain::kOutput : Chain::kPrerouting)),
+          policy.user_chains));
+    }
   }
   return policy;
 }
@@ -158,6 +317,10 @@ inline Policy GeneratePolicy() {
 inline Packet GeneratePacket() {
   Packet packet;
   packet.in_port = OneOf<uint32_t>({1, 1, 2, 3, kPortLocal});
+  packet.mark = OneOf<uint32_t>({0, 0, 1, 0x101, 0xffffffff});
+  if (OneIn(4)) {
+    packet.vlan = OneOf<uint16_t>({0, 7, 8, 4095});
+  }
   packet.dl_src =
       0x020000000000u + static_cast<uint64_t>(*rc::gen::inRange(0, 4));
   if (OneIn(8)) {
@@ -166,13 +329,26 @@ inline Packet GeneratePacket() {
   packet.family = OneIn(3) ? Family::kIpv6 : Family::kIpv4;
   packet.nw_src = GenerateBits(*packet.family);
   packet.nw_dst = GenerateBits(*packet.family);
+  if (OneIn(6)) {
+    packet.nw_dst = packet.family == Family::kIpv4
+                        ? OneOf<uint32_t>({0, 0xe0000001, 0xffffffff})
+                        : Uint128{0xff02} << 112;
+  }
+  packet.dscp = OneOf<uint8_t>({0, 0, 46, 63});
   packet.nw_proto = OneOf<uint8_t>({1, 6, 6, 17, 17, 47, 58, 132, 200});
   packet.later_fragment = OneIn(6);
-  if (!packet.later_fragment &&
-      (packet.nw_proto == 6 || packet.nw_proto == 17 ||
-       packet.nw_proto == 132)) {
+  if (packet.later_fragment) {
+    return packet;
+  }
+  if (packet.nw_proto == 6 || packet.nw_proto == 17 || packet.nw_proto == 132) {
     packet.tp_src = GeneratePort();
     packet.tp_dst = GeneratePort();
+  } else if (packet.nw_proto == 1 || packet.nw_proto == 58) {
+    packet.tp_src = OneOf<uint16_t>({0, 3, 8, 128, 255});
+    packet.tp_dst = OneOf<uint16_t>({0, 1, 4});
+  }
+  if (packet.nw_proto == 6) {
+    packet.tcp_flags = OneOf<uint8_t>({0, 2, 16, 18, 0x3f});
   }
   return packet;
 }

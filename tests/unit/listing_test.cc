@@ -16,7 +16,7 @@ std::vector<ListedChain> ChainOf(
   }
   const SourceText source("p", text + "COMMIT\n");
   Diagnostics diagnostics;
-  const Policy policy = ReadPolicy(source, &diagnostics);
+  const Policy policy = ReadPolicy(source, {}, &diagnostics);
   EXPECT_FALSE(diagnostics.HasErrors()) << Format(source, diagnostics);
   ListedChain chain;
   chain.counters = {123456, 99999999};
@@ -103,7 +103,7 @@ TEST(Listing, MarksRulesWhosePortIsMissing) {
 
 TEST(Listing, SeparatesChainsByAnEmptyLine) {
   ListedChain output;
-  output.chain = Chain::kOutput;
+  output.chain = "OUTPUT";
   output.policy = Verdict::kDrop;
   EXPECT_EQ(FormatListing({ListedChain(), output}, {}),
             "Chain PREROUTING (policy ACCEPT)\n"
@@ -111,6 +111,57 @@ TEST(Listing, SeparatesChainsByAnEmptyLine) {
             "\n"
             "Chain OUTPUT (policy DROP)\n"
             "target     prot opt source               destination         \n");
+}
+
+std::vector<ListedChain> ListedWeb() {
+  const SourceText source("p",
+                          "*rmirror\n:WEB -\n-A PREROUTING -i eth+ -g WEB\n"
+                          "-A WEB -p tcp -m multiport ! --dports 80,443 -j "
+                          "RMIRROR --target 192.0.2.9\nCOMMIT\n");
+  Diagnostics diagnostics;
+  const Policy policy = ReadPolicy(source, {}, &diagnostics);
+  EXPECT_EQ(Format(source, diagnostics), "");
+  ListedChain web;
+  web.chain = "WEB";
+  web.policy.reset();
+  web.references = 1;
+  web.rules = {{policy.rules[1], {3, 300}}};
+  ListedChain prerouting;
+  prerouting.counters = {7, 700};
+  prerouting.rules = {{policy.rules[0], {4, 400}}};
+  return {prerouting, web};
+}
+
+TEST(Listing, ShowsJumpsAndChainsOfTheUserWithLineNumbers) {
+  ListingOptions options;
+  options.verbose = options.numeric = options.line_numbers = true;
+  EXPECT_EQ(
+      FormatListing(ListedWeb(), options),
+      "Chain PREROUTING (policy ACCEPT 7 packets, 700 bytes)\n"
+      "num   pkts bytes target     prot opt in     out     source              "
+      " destination         \n"
+      "1        4   400 WEB        0    --  eth+   *       anywhere            "
+      " anywhere             [goto]\n"
+      "\n"
+      "Chain WEB (1 references)\n"
+      "num   pkts bytes target     prot opt in     out     source              "
+      " destination         \n"
+      "1        3   300 RMIRROR    6    --  *      *       anywhere            "
+      " anywhere             multiport ! dports 80,443 RMIRROR target "
+      "192.0.2.9\n");
+}
+
+TEST(Saved, IsAPolicyWithCounters) {
+  EXPECT_EQ(FormatSaved(ListedWeb(), true),
+            "*rmirror\n:PREROUTING ACCEPT [7:700]\n:WEB - [0:0]\n"
+            "[4:400] -A PREROUTING -i eth+ -g WEB\n"
+            "[3:300] -A WEB -p tcp -m multiport ! --dports 80,443 -j RMIRROR "
+            "--target 192.0.2.9\nCOMMIT\n");
+  EXPECT_EQ(FormatSaved(ListedWeb(), false),
+            "*rmirror\n:PREROUTING ACCEPT [0:0]\n:WEB - [0:0]\n"
+            "-A PREROUTING -i eth+ -g WEB\n"
+            "-A WEB -p tcp -m multiport ! --dports 80,443 -j RMIRROR "
+            "--target 192.0.2.9\nCOMMIT\n");
 }
 
 TEST(AbbreviateCounter, KeepsFiveDigitsAndRoundsTheRest) {

@@ -75,5 +75,25 @@ RC_GTEST_PROP(CoverRange, HoldsExactlyOnceWhatIsInTheRange, ()) {
   }
 }
 
+TEST(Ranges, MergeWhatOverlapsOrTouches) {
+  EXPECT_EQ(Merge(std::vector<Range<uint16_t>>{
+                {5, 7}, {65535, 65535}, {1, 2}, {3, 3}, {6, 9}}),
+            (std::vector<Range<uint16_t>>{{1, 3}, {5, 9}, {65535, 65535}}));
+}
+
+TEST(Ranges, HaveAComplement) {
+  using Ranges = std::vector<Range<uint16_t>>;
+  EXPECT_EQ(Complement(Ranges{}), (Ranges{{0, 65535}}));
+  EXPECT_EQ(Complement(Ranges{{0, 65535}}), Ranges{});
+  EXPECT_EQ(Complement(Ranges{{7, 7}, {0, 3}}), (Ranges{{4, 6}, {8, 65535}}));
+}
+
+TEST(Cover, OfTheLargestRangesIsExactAndShort) {
+  const Uint128 all = ~Uint128{0};
+  EXPECT_EQ(Cover({0, all}, 128), (std::vector<Masked<Uint128>>{{0, 0}}));
+  EXPECT_EQ(Cover({1, all - 1}, 128).size(), 254u);
+  EXPECT_EQ(Cover({all, all}, 128), (std::vector<Masked<Uint128>>{{all, all}}));
+}
+
 }  // namespace
 }  // namespace ovs_rmirror

@@ -32,6 +32,10 @@ std::string ParseToText(const std::string& text) {
   return s;
 }
 
+const std::string kPossible =
+    "possible: -s -d -p -i -4 -6 -f -j -g, --sport --dport --tcp-flags --syn "
+    "--icmp-type --icmpv6-type, and -m MATCH with its options\n";
+
 TEST(Parser, ReadsWhatIptablesSaveWrites) {
   EXPECT_EQ(
       ParseToText("# Generated\n"
@@ -104,8 +108,10 @@ TEST(Parser, RefusesOtherCommands) {
 
 TEST(Parser, RefusesARuleWithoutChain) {
   EXPECT_EQ(ParseToText("*rmirror\n-A -j DROP\n-A\nCOMMIT\n"),
-            "2:4: -A needs a chain; write -A PREROUTING or -A OUTPUT\n"
-            "3:3: -A needs a chain; write -A PREROUTING or -A OUTPUT\n");
+            "2:4: -A needs a chain; write -A PREROUTING, -A OUTPUT or -A and a "
+            "chain of your own\n"
+            "3:3: -A needs a chain; write -A PREROUTING, -A OUTPUT or -A and a "
+            "chain of your own\n");
 }
 
 TEST(Parser, RefusesAChainWithoutPolicyAndWordsBehindIt) {
@@ -123,15 +129,22 @@ TEST(Parser, SuggestsTheNearestOption) {
 }
 
 TEST(Parser, GoesOnBehindAnUnknownOption) {
-  EXPECT_EQ(ParseToText("*rmirror\n-A X --foobar a b ! -o eth0 -j DROP\n"
+  EXPECT_EQ(ParseToText("*rmirror\n-A X --foobar a b ! -q eth0 -j DROP\n"
                         "COMMIT\n"),
             "rule X -j=DROP\n"
-            "2:6: option --foobar is unknown or not supported; possible: -s -d "
-            "-p -i -4 -6 --sport --dport, -m mac --mac-source, -m comment "
-            "--comment, -j\n"
-            "2:21: option -o is unknown or not supported; possible: -s -d -p "
-            "-i -4 -6 --sport --dport, -m mac --mac-source, -m comment "
-            "--comment, -j\n");
+            "2:6: option --foobar is unknown or not supported; " +
+                kPossible + "2:21: option -q is unknown or not supported; " +
+                kPossible);
+}
+
+TEST(Parser, TakesTwoValuesWhereAnOptionHasThem) {
+  EXPECT_EQ(ParseToText("*rmirror\n-A X --tcp-flags SYN,ACK SYN -j DROP\n"
+                        "-A X --match-set web -j DROP\n"
+                        "-A X --match-set web\nCOMMIT\n"),
+            "rule X --tcp-flags=SYN,ACK -j=DROP\nrule X -j=DROP\nrule X\n"
+            "3:22: --match-set needs two values; write --match-set NAME src\n"
+            "4:21: --match-set needs two values; write --match-set NAME "
+            "src\n");
 }
 
 TEST(Parser, WantsNegationBeforeTheOption) {
@@ -146,13 +159,12 @@ TEST(Parser, ReportsMissingAndSuperfluousValues) {
   EXPECT_EQ(ParseToText("*rmirror\n-A X -4=x -j\n-A X --df=true -j Y z\n"
                         "COMMIT\n"),
             "rule X\nrule X --df -j=Y\n"
-            "2:6: option -4=x is unknown or not supported; possible: -s -d -p "
-            "-i -4 -6 --sport --dport, -m mac --mac-source, -m comment "
-            "--comment, -j\n"
-            "2:13: -j needs a value; \n"
-            "3:11: --df takes no value; write only --df\n"
-            "3:21: 'z' belongs to no option; possible: -s -d -p -i -4 -6 "
-            "--sport --dport, -m mac --mac-source, -m comment --comment, -j\n");
+            "2:6: option -4=x is unknown or not supported; " +
+                kPossible +
+                "2:13: -j needs a value; \n"
+                "3:11: --df takes no value; write only --df\n"
+                "3:21: 'z' belongs to no option; " +
+                kPossible);
 }
 
 }  // namespace

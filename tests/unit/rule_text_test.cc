@@ -14,7 +14,7 @@ namespace {
 Policy Read(const std::string& text) {
   const SourceText source("p", text);
   Diagnostics diagnostics;
-  Policy policy = ReadPolicy(source, &diagnostics);
+  Policy policy = ReadPolicy(source, GeneratedSets(), &diagnostics);
   EXPECT_FALSE(diagnostics.HasErrors()) << Format(source, diagnostics);
   return policy;
 }

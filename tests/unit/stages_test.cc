@@ -16,7 +16,7 @@ namespace {
 Policy Read(const std::string& rules) {
   const SourceText source("p", "*rmirror\n" + rules + "COMMIT\n");
   Diagnostics diagnostics;
-  Policy policy = ReadPolicy(source, &diagnostics);
+  Policy policy = ReadPolicy(source, {}, &diagnostics);
   EXPECT_FALSE(diagnostics.HasErrors()) << Format(source, diagnostics);
   return policy;
 }
@@ -43,7 +43,7 @@ TEST(Stages, AreOnePerSessionAndOneForTheVerdicts) {
   EXPECT_EQ(program.stages[1].rules, (std::vector<size_t>{1, 2}));
   EXPECT_EQ(program.stages[2].rules, (std::vector<size_t>{1, 4}));
   EXPECT_FALSE(program.stages[2].session);
-  EXPECT_EQ(program.stages[3].chain, Chain::kOutput);
+  EXPECT_EQ(program.stages[3].chain, "OUTPUT");
   EXPECT_TRUE(program.stages[3].rules.empty());
 }
 
@@ -81,6 +81,116 @@ RC_GTEST_PROP(Stages, HaveDifferentNumbersThatAreNotZero, ()) {
   for (const Stage& stage : program.stages) {
     RC_ASSERT(numbers.insert(stage.number).second);
   }
+}
+
+// "CHAIN SESSION: RULE..." of each stage, for chains of the user and rules by
+// number.
+std::vector<std::string> Describe(const Program& program) {
+  std::vector<std::string> lines;
+  for (const Stage& stage : program.stages) {
+    std::string line =
+        stage.chain + " " +
+        (stage.session ? FormatAddress(stage.session->target) : "verdicts") +
+        ":";
+    for (const size_t r : stage.rules) {
+      line += " " + std::to_string(r);
+    }
+    if (stage.chain != "OUTPUT" || !stage.rules.empty()) {
+      lines.push_back(line);
+    }
+  }
+  return lines;
+}
+
+TEST(Stages, AreCutBehindJumpsThatComeBack) {
+  EXPECT_EQ(Describe(Build(Read(":WEB -\n"
+                                "-A PREROUTING -p tcp -j WEB\n"
+                                "-A PREROUTING " +
+                                kMirror9 + "-A WEB " + kMirror9))),
+            (std::vector<std::string>{
+                "PREROUTING 192.0.2.9: 0", "PREROUTING 192.0.2.9: 1",
+                "WEB 192.0.2.9: 2", "PREROUTING verdicts: 0",
+                "PREROUTING verdicts:"}));
+}
+
+TEST(Stages, AreNotCutBetweenJumpsThatExcludeEachOther) {
+  EXPECT_EQ(Describe(Build(Read(":A -\n:B -\n"
+                                "-A PREROUTING -i one -j A\n"
+                                "-A PREROUTING -i two -j B\n"
+                                "-A A " +
+                                kMirror9 + "-A B " + kMirror9))),
+            (std::vector<std::string>{
+                "PREROUTING 192.0.2.9: 0 1", "A 192.0.2.9: 2", "B 192.0.2.9: 3",
+                "PREROUTING verdicts: 0 1", "PREROUTING verdicts:"}));
+}
+
+TEST(Stages, LeaveOutJumpsThatDoNothingForASession) {
+  EXPECT_EQ(Describe(Build(Read(":WEB -\n"
+                                "-A PREROUTING -j WEB\n"
+                                "-A PREROUTING " +
+                                kMirror10 + "-A WEB " + kMirror9))),
+            (std::vector<std::string>{
+                "PREROUTING 192.0.2.9: 0", "WEB 192.0.2.9: 2",
+                "PREROUTING 192.0.2.10: 1", "PREROUTING verdicts: 0",
+                "PREROUTING verdicts:"}));
+}
+
+TEST(Stages, OfAUsersChainAreSharedByAllJumpsToIt) {
+  const Program program =
+      Build(Read(":WEB -\n"
+                 "-A PREROUTING -p tcp -j WEB\n"
+                 "-A PREROUTING -p tcp -g WEB\n"
+                 "-A OUTPUT -j WEB\n"
+                 "-A WEB " +
+                 kMirror9));
+  EXPECT_EQ(std::count_if(program.stages.begin(), program.stages.end(),
+                          [](const Stage& s) { return s.chain == "WEB"; }),
+            1);
+}
+
+TEST(Stages, HoldARuleWithExceptionsAtTheirBeginning) {
+  EXPECT_EQ(Describe(Build(Read("-A PREROUTING -j RETURN\n"
+                                "-A PREROUTING ! -p tcp " +
+                                kMirror9 + "-A PREROUTING " + kMirror9))),
+            (std::vector<std::string>{
+                "PREROUTING 192.0.2.9: 0", "PREROUTING 192.0.2.9: 1",
+                "PREROUTING 192.0.2.9: 2", "PREROUTING verdicts: 0"}));
+}
+
+TEST(Stages, KeepTheirNumbersWhenOthersAreAdded) {
+  const std::string rest =
+      "-A PREROUTING -j WEB\n-A PREROUTING " + kMirror9 + "-A WEB " + kMirror9;
+  const Program before = Build(Read(":WEB -\n" + rest));
+  const Program after =
+      Build(Read(":WEB -\n:X -\n-A PREROUTING -j X\n-A X " + kMirror9 + rest));
+  const auto numbers = [](const Program& program) {
+    std::set<uint32_t> result;
+    for (const Stage& stage : program.stages) {
+      result.insert(stage.number);
+    }
+    return result;
+  };
+  const auto old_numbers = numbers(before), new_numbers = numbers(after);
+  EXPECT_TRUE(std::includes(new_numbers.begin(), new_numbers.end(),
+                            old_numbers.begin(), old_numbers.end()));
+}
+
+TEST(BuildStages, RefusesMoreJumpsThanAPacketCanTake) {
+  // Each chain goes through the next one twice.
+  std::string rules = "-A OUTPUT -j C0\n";
+  for (int i = 0; i < 13; i++) {
+    const std::string next = "C" + std::to_string(i + 1);
+    rules += ":C" + std::to_string(i) + " -\n";
+    for (int j = 0; j < 2; j++) {
+      rules += "-A C" + std::to_string(i) + " -j " + next + "\n";
+    }
+  }
+  Diagnostics diagnostics;
+  BuildStages(Read(rules + ":C13 -\n-A C13 " + kMirror9), {}, &diagnostics);
+  ASSERT_TRUE(diagnostics.HasErrors());
+  EXPECT_EQ(diagnostics.Sorted()[0].what,
+            "chain OUTPUT has too many jumps, negations and sessions for one "
+            "packet to go through");
 }
 
 TEST(RuleIds, SurviveOtherRulesAndComments) {

@@ -1,0 +1,849 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/match_reader.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <vector>
+
+#include "controller/names.h"
+
+namespace ovs_rmirror {
+
+namespace {
+
+// OpenFlow has 16 bytes for the name of a port, the last of them a NUL.
+constexpr size_t kMaxPortName = 15;
+
+// The part of `token` from byte `begin` on, `size` bytes.  Exact as long as the
+// token has no quotes or escapes; else the whole token stands for its parts.
+Location PartOf(const Token& token, size_t begin, size_t size) {
+  if (token.kind == TokenKind::kString || size == 0) {
+    return token.where;
+  }
+  return {token.where.line, token.where.offset + begin, size};
+}
+
+std::string Quoted(const Token& token) { return "'" + token.text + "'"; }
+
+// What -m takes.
+const std::vector<std::string_view>& Modules() {
+  static const std::vector<std::string_view> modules = {
+      "tcp",     "udp", "sctp", "icmp", "icmp6",    "multiport", "mac",
+      "iprange", "set", "dscp", "mark", "addrtype", "vlan",      "comment"};
+  return modules;
+}
+
+// The protocol that `module` is a match of.
+std::optional<uint8_t> ProtocolOfModule(const std::string& module) {
+  if (module == "icmp6") {
+    return IPPROTO_ICMPV6;
+  } else if (module == "tcp" || module == "udp" || module == "sctp" ||
+             module == "icmp") {
+    return ProtocolByName(module);
+  }
+  return std::nullopt;
+}
+
+// The parts of `text` between its commas: where they begin, and their sizes.
+std::vector<std::pair<size_t, size_t>> SplitList(const std::string& text) {
+  std::vector<std::pair<size_t, size_t>> parts;
+  size_t begin = 0;
+  for (;;) {
+    const size_t comma = text.find(',', begin);
+    const size_t end = comma == std::string::npos ? text.size() : comma;
+    parts.push_back({begin, end - begin});
+    if (comma == std::string::npos) {
+      return parts;
+    }
+    begin = comma + 1;
+  }
+}
+
+}  // namespace
+
+// Reads a decimal number, or a hexadecimal one that starts with 0x.
+std::optional<uint64_t> ParseNumber(std::string_view text, uint64_t max) {
+  int base = 10;
+  if (text.starts_with("0x") || text.starts_with("0X")) {
+    text.remove_prefix(2);
+    base = 16;
+  }
+  uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc() || end != text.data() + text.size() ||
+      number > max) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+bool MatchReader::Take(const ParsedOption& option) {
+  Matches& m = *matches_;
+  switch (option.id) {
+    case OptionId::kSource:
+      TakeAddresses(option, &m.source);
+      return true;
+    case OptionId::kDestination:
+      TakeAddresses(option, &m.destination);
+      return true;
+    case OptionId::kProtocol:
+      return true;  // TakeProtocol() has it.
+    case OptionId::kInInterface:
+      TakeInInterface(option);
+      return true;
+    case OptionId::kOutInterface:
+      Error(option.name.where,
+            "-o is not possible: ports by which packets leave are not "
+            "supported yet",
+            "use -i, the port by which they enter");
+      return true;
+    case OptionId::kMatch:
+      TakeModule(option);
+      return true;
+    case OptionId::kIpv4:
+      RefuseNegation(option);
+      m.ipv6 = false;
+      return true;
+    case OptionId::kIpv6:
+      RefuseNegation(option);
+      m.ipv4 = false;
+      return true;
+    case OptionId::kFragment:
+      m.fragment = {option.negation.has_value()};
+      return true;
+    case OptionId::kSourcePort:
+      TakePorts(option, &m.source_port);
+      return true;
+    case OptionId::kDestinationPort:
+      TakePorts(option, &m.destination_port);
+      return true;
+    case OptionId::kTcpFlags:
+    case OptionId::kSyn:
+      TakeTcpFlags(option);
+      return true;
+    case OptionId::kIcmpType:
+      TakeIcmpType(option, false);
+      return true;
+    case OptionId::kIcmpv6Type:
+      TakeIcmpType(option, true);
+      return true;
+    case OptionId::kSourcePorts:
+      TakeMultiport(option, MultiportMatch::Side::kSource);
+      return true;
+    case OptionId::kDestinationPorts:
+      TakeMultiport(option, MultiportMatch::Side::kDestination);
+      return true;
+    case OptionId::kPorts:
+      TakeMultiport(option, MultiportMatch::Side::kEither);
+      return true;
+    case OptionId::kMacSource:
+      TakeMacSource(option);
+      return true;
+    case OptionId::kSourceRange:
+      TakeRange(option, &m.source_range);
+      return true;
+    case OptionId::kDestinationRange:
+      TakeRange(option, &m.destination_range);
+      return true;
+    case OptionId::kMatchSet:
+      TakeSet(option);
+      return true;
+    case OptionId::kDscp:
+    case OptionId::kDscpClass:
+      TakeDscp(option);
+      return true;
+    case OptionId::kMark:
+      TakeMark(option);
+      return true;
+    case OptionId::kSourceType:
+      Error(option.name.where, "--src-type is not supported",
+            "a switch knows the kind of a destination only: use --dst-type, or "
+            "-s with the addresses");
+      return true;
+    case OptionId::kDestinationType:
+      TakeDestinationType(option);
+      return true;
+    case OptionId::kVlanId:
+      TakeVlan(option);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void MatchReader::RefuseNegation(const ParsedOption& option) {
+  if (option.negation) {
+    Error(option.negation->where,
+          "'!' before " + option.name.text + " is not supported",
+          "possible before: -s -d -p -i -f --sport --dport --tcp-flags --syn "
+          "and the options of -m multiport, icmp, icmp6, mac, iprange, set, "
+          "dscp, mark, addrtype, vlan");
+  }
+}
+
+void MatchReader::NeedModule(const ParsedOption& option, const char* module) {
+  if (!modules_.contains(module)) {
+    const std::string& name = option.name.text;
+    const bool takes_set = option.id == OptionId::kMatchSet;
+    Error(option.name.where, name + " needs -m " + module + " before it",
+          "write -m " + std::string(module) + " " + name +
+              (option.id == OptionId::kMacSource ? " ADDRESS"
+               : takes_set                       ? " NAME src"
+                                                 : " VALUE"));
+  }
+}
+
+void MatchReader::TakeAddresses(const ParsedOption& option,
+                                std::optional<AddressMatch>* match) {
+  const Token& value = *option.value;
+  AddressMatch addresses;
+  addresses.negated = option.negation.has_value();
+  size_t begin = 0;
+  for (;;) {
+    const size_t comma = value.text.find(',', begin);
+    const size_t size =
+        (comma == std::string::npos ? value.text.size() : comma) - begin;
+    if (const std::optional<Network> network = ReadNetwork(value, begin, size);
+        network &&
+        std::find(addresses.networks.begin(), addresses.networks.end(),
+                  *network) == addresses.networks.end()) {
+      addresses.networks.push_back(*network);
+    }
+    if (comma == std::string::npos) {
+      break;
+    }
+    begin = comma + 1;
+  }
+  if (addresses.negated && addresses.networks.size() > 1) {
+    Error(option.negation->where,
+          "'!' is not possible before several addresses",
+          "write a RETURN rule for them before this one");
+  }
+  for (const Network& network : addresses.networks) {
+    CheckMasks(value, network, addresses.negated);
+    if (addresses.negated && network.bits.mask == 0) {
+      diagnostics_->Warning(value.where,
+                            "this rule can never match: no " +
+                                std::string("address is outside ") +
+                                FormatNetwork(network));
+    }
+  }
+  *match = std::move(addresses);
+}
+
+// Reads ADDRESS, ADDRESS/LENGTH or ADDRESS/MASK.  Host bits are cleared, as
+// iptables does.
+std::optional<Network> MatchReader::ReadNetwork(const Token& token,
+                                                size_t begin, size_t size) {
+  const std::string_view text =
+      std::string_view(token.text).substr(begin, size);
+  const size_t slash = text.find('/');
+  const std::string_view base = text.substr(0, slash);
+  const std::optional<Address> address = ParseAddress(base);
+  if (!address) {
+    Error(PartOf(token, begin, base.size()),
+          "'" + std::string(base) + "' is no IP address",
+          "write it like 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32; host names "
+          "are not looked up");
+    return std::nullopt;
+  }
+
+  const Family family = address->family;
+  Uint128 mask = PrefixMask(family, AddressWidth(family));
+  if (slash != std::string_view::npos) {
+    const std::string_view written = text.substr(slash + 1);
+    const std::optional<uint64_t> length =
+        ParseNumber(written, static_cast<uint64_t>(AddressWidth(family)));
+    const std::optional<Address> dotted = ParseAddress(written);
+    if (length) {
+      mask = PrefixMask(family, static_cast<int>(*length));
+    } else if (dotted && dotted->family == family) {
+      mask = dotted->bits;
+    } else {
+      Error(PartOf(token, begin + slash + 1, written.size()),
+            "'" + std::string(written) + "' is no mask of an " +
+                (family == Family::kIpv4 ? "IPv4" : "IPv6") + " address",
+            family == Family::kIpv4
+                ? "write a length from 0 to 32 or a mask like 255.255.0.0"
+                : "write a length from 0 to 128 or a mask like ffff::");
+      return std::nullopt;
+    }
+  }
+  return Network{family, {address->bits & mask, mask}};
+}
+
+// Refuses masks that no flow can have.
+void MatchReader::CheckMasks(const Token& token, const Network& network,
+                             bool negated) {
+  std::vector<Masked<Uint128>> matches = {network.bits};
+  if (negated) {
+    matches = Complement(network.bits, AddressWidth(network.family));
+  }
+  for (const Masked<Uint128>& match : matches) {
+    if (!IsReadableMask(network.family, match.mask)) {
+      Error(token.where,
+            "Open vSwitch cannot match the mask of " + FormatNetwork(network),
+            "use a length, or a mask that begins with ffff or ::");
+      return;
+    }
+  }
+}
+
+void MatchReader::TakeProtocol(const ParsedOption& option) {
+  const Token& value = *option.value;
+  std::string name = value.text;
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+    return static_cast<char>(std::tolower(c));
+  });
+  std::optional<uint64_t> number = ParseNumber(name, 255);
+  if (name == "all") {
+    number = 0;
+  } else if (!number) {
+    number = ProtocolByName(name);
+  }
+  if (!number) {
+    const std::string_view nearest =
+        Nearest(name, {"tcp", "udp", "sctp", "icmp", "ipv6-icmp", "icmpv6",
+                       "esp", "ah", "gre", "all"});
+    Error(value.where, "protocol " + Quoted(value) + " is unknown",
+          nearest.empty()
+              ? "write a name like tcp, a number from 0 to 255, or all"
+              : "did you mean " + std::string(nearest) + "?");
+  } else if (*number == 0 && option.negation) {
+    Error(option.negation->where,
+          "a rule that excludes every protocol can "
+          "never match",
+          "leave -p out to match every protocol");
+  } else if (*number != 0) {
+    matches_->protocol = {option.negation.has_value(),
+                          static_cast<uint8_t>(*number)};
+  }
+}
+
+void MatchReader::TakeInInterface(const ParsedOption& option) {
+  const Token& value = *option.value;
+  InterfaceMatch match;
+  match.negated = option.negation.has_value();
+  match.name = value.text;
+  if (match.name.ends_with('+')) {
+    match.prefix = true;
+    match.name.pop_back();
+  }
+  if (match.name.empty() && !match.prefix) {
+    Error(value.where, "a port of the bridge has a name",
+          "write the name that ovs-vsctl list-ports shows");
+  } else if (match.name.size() > kMaxPortName) {
+    Error(value.where,
+          "OpenFlow cuts names of ports to " + std::to_string(kMaxPortName) +
+              " characters",
+          "give the port a shorter name");
+  } else if (value.text == "LOCAL") {
+    Error(value.where, "no packet enters PREROUTING by LOCAL",
+          "write the rule for chain OUTPUT, without -i");
+  } else if (match.name.empty() && match.negated) {
+    Error(value.where, "a rule that excludes every port can never match",
+          "leave -i out to match every port");
+  } else if (!match.name.empty()) {
+    matches_->in_interface = match;
+  }
+}
+
+void MatchReader::TakeModule(const ParsedOption& option) {
+  const Token& value = *option.value;
+  RefuseNegation(option);
+  if (std::find(Modules().begin(), Modules().end(), value.text) ==
+      Modules().end()) {
+    const std::string_view nearest = Nearest(value.text, Modules());
+    std::string possible = "possible:";
+    for (const std::string_view module : Modules()) {
+      possible += (possible.ends_with(':') ? " " : ", ") + std::string(module);
+    }
+    Error(value.where, "match " + Quoted(value) + " is not supported",
+          nearest.empty() ? possible
+                          : "did you mean " + std::string(nearest) + "?");
+    // Its own options were reported, too, if it has any.
+    return;
+  }
+  modules_.insert(value.text);
+  const std::optional<uint8_t> protocol = ProtocolOfModule(value.text);
+  if (protocol && (!matches_->protocol || matches_->protocol->negated ||
+                   matches_->protocol->protocol != *protocol)) {
+    const std::string name = ProtocolName(*protocol);
+    Error(value.where, "-m " + value.text + " needs -p " + name,
+          "write -p " + name + " -m " + value.text);
+  }
+}
+
+// Reads FIRST-LAST, or one address.
+void MatchReader::TakeRange(const ParsedOption& option,
+                            std::optional<AddressRangeMatch>* match) {
+  NeedModule(option, "iprange");
+  const Token& value = *option.value;
+  const size_t dash = value.text.find('-');
+  const std::optional<Address> first = ParseAddress(value.text.substr(0, dash));
+  const std::optional<Address> last =
+      dash == std::string::npos ? first
+                                : ParseAddress(value.text.substr(dash + 1));
+  if (!first || !last || first->family != last->family) {
+    Error(value.where, Quoted(value) + " is no range of addresses",
+          "write it like 192.0.2.1-192.0.2.9 or 2001:db8::1-2001:db8::9");
+  } else if (first->bits > last->bits) {
+    Error(value.where, "this range of addresses is empty",
+          "write the lower address first: " + FormatAddress(*last) + "-" +
+              FormatAddress(*first));
+  } else {
+    *match = {
+        option.negation.has_value(), first->family, {first->bits, last->bits}};
+  }
+}
+
+// Reports a match of ports without a protocol that has them.
+bool MatchReader::NeedPorts(const ParsedOption& option) {
+  if (matches_->protocol && !matches_->protocol->negated &&
+      ProtocolHasPorts(matches_->protocol->protocol)) {
+    return true;
+  }
+  Error(option.name.where, option.name.text + " needs a protocol with ports",
+        "write -p tcp, -p udp or -p sctp");
+  return false;
+}
+
+bool MatchReader::NeedProtocol(const ParsedOption& option, uint8_t protocol) {
+  if (matches_->protocol && !matches_->protocol->negated &&
+      matches_->protocol->protocol == protocol) {
+    return true;
+  }
+  const std::string name = ProtocolName(protocol);
+  Error(option.name.where, option.name.text + " needs -p " + name,
+        "write -p " + name + " " + option.name.text);
+  return false;
+}
+
+void MatchReader::TakePorts(const ParsedOption& option,
+                            std::optional<PortMatch>* match) {
+  const Token& value = *option.value;
+  if (!NeedPorts(option)) {
+    return;
+  }
+  PortMatch ports;
+  ports.negated = option.negation.has_value();
+  const size_t colon = value.text.find(':');
+  std::optional<uint16_t> first, last;
+  if (colon == std::string::npos) {
+    first = last = ReadPort(value, 0, value.text.size());
+  } else {
+    first = colon == 0 ? 0 : ReadPort(value, 0, colon);
+    last = colon + 1 == value.text.size()
+               ? 65535
+               : ReadPort(value, colon + 1, value.text.size() - colon - 1);
+  }
+  if (!first || !last) {
+    return;
+  }
+  if (*first > *last) {
+    Error(value.where, "this range of ports is empty",
+          "write the lower port first: " + std::to_string(*last) + ":" +
+              std::to_string(*first));
+    return;
+  }
+  ports.first = *first;
+  ports.last = *last;
+  if (ports.negated && ports.first == 0 && ports.last == 65535) {
+    diagnostics_->Warning(value.where,
+                          "this rule can never match: no port is "
+                          "outside 0:65535");
+  }
+  *match = ports;
+}
+
+std::optional<uint16_t> MatchReader::ReadPort(const Token& token, size_t begin,
+                                              size_t size) {
+  const std::string text = token.text.substr(begin, size);
+  const uint8_t protocol = matches_->protocol->protocol;
+  if (const std::optional<uint64_t> number = ParseNumber(text, 65535)) {
+    return static_cast<uint16_t>(*number);
+  }
+  if (const std::optional<uint16_t> port = ServiceByName(text, protocol)) {
+    return port;
+  }
+  Error(PartOf(token, begin, size),
+        "'" + text + "' is no port of " + ProtocolName(protocol),
+        "write a number from 0 to 65535, a range like 1024:2047, or a service "
+        "of /etc/services");
+  return std::nullopt;
+}
+
+void MatchReader::TakeMultiport(const ParsedOption& option,
+                                MultiportMatch::Side side) {
+  NeedModule(option, "multiport");
+  if (!NeedPorts(option)) {
+    return;
+  }
+  const Token& value = *option.value;
+  MultiportMatch match;
+  match.negated = option.negation.has_value();
+  match.side = side;
+  for (const auto& [begin, size] : SplitList(value.text)) {
+    const size_t colon = value.text.substr(begin, size).find(':');
+    std::optional<uint16_t> first, last;
+    if (colon == std::string::npos) {
+      first = last = ReadPort(value, begin, size);
+    } else {
+      first = ReadPort(value, begin, colon);
+      last = ReadPort(value, begin + colon + 1, size - colon - 1);
+    }
+    if (!first || !last) {
+      continue;
+    }
+    if (*first > *last) {
+      Error(PartOf(value, begin, size), "this range of ports is empty",
+            "write the lower port first: " + std::to_string(*last) + ":" +
+                std::to_string(*first));
+      continue;
+    }
+    match.ports.push_back({*first, *last});
+  }
+  matches_->multiports.push_back(std::move(match));
+}
+
+// Reads a list of names, ALL or NONE.
+std::optional<uint8_t> MatchReader::ReadTcpFlags(const Token& token) {
+  if (token.text == "ALL") {
+    return uint8_t{0x3f};
+  } else if (token.text == "NONE") {
+    return uint8_t{0};
+  }
+  uint8_t flags = 0;
+  for (const auto& [begin, size] : SplitList(token.text)) {
+    const std::string name = token.text.substr(begin, size);
+    const std::optional<uint8_t> flag = TcpFlagByName(name);
+    if (!flag) {
+      Error(PartOf(token, begin, size), "'" + name + "' is no TCP flag",
+            "possible: FIN, SYN, RST, PSH, ACK, URG, or ALL or NONE alone");
+      return std::nullopt;
+    }
+    flags = static_cast<uint8_t>(flags | *flag);
+  }
+  return flags;
+}
+
+void MatchReader::TakeTcpFlags(const ParsedOption& option) {
+  if (!NeedProtocol(option, IPPROTO_TCP)) {
+    return;
+  }
+  if (matches_->tcp_flags) {
+    Error(option.name.where, "TCP flags appear twice in this rule",
+          "write one --tcp-flags that says it all");
+    return;
+  }
+  TcpFlagsMatch match;
+  match.negated = option.negation.has_value();
+  if (option.id == OptionId::kSyn) {
+    match.mask = 0x17;  // FIN, SYN, RST, ACK.
+    match.set = 0x02;
+  } else {
+    const std::optional<uint8_t> mask = ReadTcpFlags(*option.value);
+    const std::optional<uint8_t> set = ReadTcpFlags(*option.second);
+    if (!mask || !set) {
+      return;
+    }
+    if (*set & ~*mask) {
+      Error(option.second->where,
+            "this can never be: a flag shall be set that is not looked at",
+            "name in the first list all flags of the second one");
+      return;
+    }
+    match.mask = *mask;
+    match.set = *set;
+  }
+  if (match.negated && match.mask == 0) {
+    diagnostics_->Warning(option.name.where,
+                          "this rule can never match: no flag is looked at");
+  }
+  matches_->tcp_flags = match;
+}
+
+// Reads TYPE, TYPE/CODE or a name.
+void MatchReader::TakeIcmpType(const ParsedOption& option, bool v6) {
+  const uint8_t protocol = v6 ? uint8_t{IPPROTO_ICMPV6} : uint8_t{IPPROTO_ICMP};
+  if (!NeedProtocol(option, protocol)) {
+    return;
+  }
+  const Token& value = *option.value;
+  std::optional<IcmpType> type = IcmpTypeByName(value.text, v6);
+  if (!type) {
+    const size_t slash = value.text.find('/');
+    const auto number = ParseNumber(value.text.substr(0, slash), 255);
+    const auto code = slash == std::string::npos
+                          ? std::nullopt
+                          : ParseNumber(value.text.substr(slash + 1), 255);
+    if (number && (code || slash == std::string::npos)) {
+      type.emplace();
+      // As iptables has it: 255 is any type.
+      if (v6 || *number != 255) {
+        type->type = static_cast<uint8_t>(*number);
+        if (code) {
+          type->code = static_cast<uint8_t>(*code);
+        }
+      }
+    }
+  }
+  if (!type) {
+    const std::string_view nearest = Nearest(value.text, IcmpTypeNames(v6));
+    Error(
+        value.where,
+        Quoted(value) + " is no type of ICMP" + (v6 ? "v6" : "") + " messages",
+        nearest.empty() ? "write a name like echo-request, a number, or "
+                          "TYPE/CODE"
+                        : "did you mean " + std::string(nearest) + "?");
+    return;
+  }
+  if (option.negation && !type->type) {
+    diagnostics_->Warning(value.where,
+                          "this rule can never match: it excludes every type");
+  }
+  matches_->icmp = {option.negation.has_value(),
+                    v6 ? Family::kIpv6 : Family::kIpv4, type->type, type->code};
+}
+
+void MatchReader::TakeMacSource(const ParsedOption& option) {
+  const Token& value = *option.value;
+  NeedModule(option, "mac");
+  const std::optional<uint64_t> mac = ParseMac(value.text);
+  if (!mac) {
+    Error(value.where, Quoted(value) + " is no Ethernet address",
+          "write it like 02:00:00:00:00:05");
+    return;
+  }
+  matches_->mac_source = {option.negation.has_value(), *mac};
+}
+
+void MatchReader::TakeDscp(const ParsedOption& option) {
+  NeedModule(option, "dscp");
+  const Token& value = *option.value;
+  if (matches_->dscp) {
+    Error(option.name.where, "a DSCP appears twice in this rule",
+          "write one of --dscp and --dscp-class");
+    return;
+  }
+  std::optional<uint8_t> dscp;
+  if (option.id == OptionId::kDscpClass) {
+    dscp = DscpByClass(value.text);
+  } else if (const auto number = ParseNumber(value.text, 63)) {
+    dscp = static_cast<uint8_t>(*number);
+  }
+  if (!dscp) {
+    Error(value.where, Quoted(value) + " is no DSCP",
+          option.id == OptionId::kDscp
+              ? "write a number from 0 to 63"
+              : "possible: BE, EF, CS0 to CS7, AF11 to AF43");
+    return;
+  }
+  matches_->dscp = {option.negation.has_value(), *dscp};
+}
+
+// Reads VALUE or VALUE/MASK.
+void MatchReader::TakeMark(const ParsedOption& option) {
+  NeedModule(option, "mark");
+  const Token& value = *option.value;
+  const size_t slash = value.text.find('/');
+  const auto mark = ParseNumber(value.text.substr(0, slash), UINT32_MAX);
+  const auto mask = slash == std::string::npos
+                        ? std::optional<uint64_t>(UINT32_MAX)
+                        : ParseNumber(value.text.substr(slash + 1), UINT32_MAX);
+  if (!mark || !mask) {
+    Error(value.where, Quoted(value) + " is no mark",
+          "write a number from 0 to 0xffffffff, or VALUE/MASK");
+  } else if (*mark & ~*mask) {
+    Error(value.where, "this can never be: the mark has bits outside its mask",
+          "write a mask that holds all bits of the mark");
+  } else {
+    matches_->mark = {
+        option.negation.has_value(),
+        {static_cast<uint32_t>(*mark), static_cast<uint32_t>(*mask)}};
+  }
+}
+
+void MatchReader::TakeDestinationType(const ParsedOption& option) {
+  static const std::vector<std::string_view> kTypes = {"UNICAST", "BROADCAST",
+                                                       "MULTICAST"};
+  static const std::vector<std::string_view> kHostsTypes = {
+      "LOCAL",  "ANYCAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT",
+      "UNSPEC", "THROW",   "NAT",       "XRESOLVE"};
+  NeedModule(option, "addrtype");
+  const Token& value = *option.value;
+  AddressTypeMatch match;
+  match.negated = option.negation.has_value();
+  for (const auto& [begin, size] : SplitList(value.text)) {
+    const std::string name = value.text.substr(begin, size);
+    if (name == "UNICAST") {
+      match.unicast = true;
+    } else if (name == "BROADCAST") {
+      match.broadcast = true;
+    } else if (name == "MULTICAST") {
+      match.multicast = true;
+    } else if (std::find(kHostsTypes.begin(), kHostsTypes.end(), name) !=
+               kHostsTypes.end()) {
+      Error(PartOf(value, begin, size),
+            "a switch cannot tell whether an address is " + name +
+                ": that is in a host's routes",
+            "possible: UNICAST, BROADCAST, MULTICAST; or -d with the "
+            "addresses");
+      return;
+    } else {
+      const std::string_view nearest = Nearest(name, kTypes);
+      Error(PartOf(value, begin, size), "'" + name + "' is no type of address",
+            nearest.empty() ? "possible: UNICAST, BROADCAST, MULTICAST"
+                            : "did you mean " + std::string(nearest) + "?");
+      return;
+    }
+  }
+  matches_->destination_type = match;
+}
+
+void MatchReader::TakeVlan(const ParsedOption& option) {
+  NeedModule(option, "vlan");
+  const auto id = ParseNumber(option.value->text, 4095);
+  if (!id) {
+    Error(option.value->where, Quoted(*option.value) + " is no VLAN",
+          "write a number from 0 to 4095");
+    return;
+  }
+  matches_->vlan = {option.negation.has_value(), static_cast<uint16_t>(*id)};
+}
+
+void MatchReader::TakeSet(const ParsedOption& option) {
+  NeedModule(option, "set");
+  const Token& name = *option.value;
+  const Token& directions = *option.second;
+  const auto set = sets_.find(name.text);
+  if (set == sets_.end()) {
+    std::vector<std::string_view> names;
+    for (const auto& entry : sets_) {
+      names.push_back(entry.first);
+    }
+    const std::string_view nearest = Nearest(name.text, names);
+    Error(name.where, "there is no set " + name.text,
+          nearest.empty() ? "give a file with its create and add lines: --sets "
+                            "FILE"
+                          : "did you mean " + std::string(nearest) + "?");
+    return;
+  }
+  SetMatch match;
+  match.negated = option.negation.has_value();
+  match.set = set->second;
+  for (const auto& [begin, size] : SplitList(directions.text)) {
+    const std::string direction = directions.text.substr(begin, size);
+    if (direction == "src") {
+      match.directions.push_back(SetMatch::Direction::kSource);
+    } else if (direction == "dst") {
+      match.directions.push_back(SetMatch::Direction::kDestination);
+    } else {
+      Error(PartOf(directions, begin, size),
+            "'" + direction + "' is no direction", "possible: src, dst");
+      return;
+    }
+  }
+  const std::string type(IpSetTypeName(match.set->type));
+  if (match.directions.size() != match.set->Dimensions()) {
+    Error(directions.where,
+          "a set of type " + type + " takes " +
+              (match.set->HasPorts() ? "two directions" : "one direction"),
+          match.set->HasPorts() ? "write src,src or dst,dst"
+                                : "write src or "
+                                  "dst");
+  } else if (match.set->type == IpSet::Type::kMac &&
+             match.directions[0] == SetMatch::Direction::kDestination) {
+    Error(directions.where, "Ethernet destinations are not supported",
+          "write src");
+  } else {
+    matches_->sets.push_back(std::move(match));
+  }
+}
+
+void MatchReader::RestrictFamilies(const Location& rule, bool v4, bool v6,
+                                   const char* what) {
+  Matches& m = *matches_;
+  if ((!m.ipv4 && !m.ipv6) || ((m.ipv4 && v4) || (m.ipv6 && v6))) {
+    m.ipv4 &= v4;
+    m.ipv6 &= v6;
+    return;
+  }
+  Error(rule,
+        std::string(what) + " is for IPv" + (v4 ? "4" : "6") +
+            ", but the rest of the rule is for IPv" + (v4 ? "6" : "4"),
+        "write one rule for each family");
+  m.ipv4 = m.ipv6 = false;
+}
+
+// Addresses imply a family; all that a rule says of families must agree.
+void MatchReader::FindFamilies(const Location& rule) {
+  const bool v4 = matches_->ipv4, v6 = matches_->ipv6;
+  if (!v4 && !v6) {
+    Error(rule, "-4 and -6 exclude each other",
+          "leave both out to match both families");
+    return;
+  }
+  for (const auto* match : {&matches_->source, &matches_->destination}) {
+    if (!*match || (*match)->networks.empty()) {
+      continue;
+    }
+    const auto has = [&](Family family) {
+      return std::any_of((*match)->networks.begin(), (*match)->networks.end(),
+                         [&](const Network& n) { return n.family == family; });
+    };
+    matches_->ipv4 &= has(Family::kIpv4);
+    matches_->ipv6 &= has(Family::kIpv6);
+  }
+  if (!matches_->ipv4 && !matches_->ipv6) {
+    Error(rule,
+          v4 && v6 ? "one address is IPv4 and the other IPv6: the rule can "
+                     "never match"
+                   : "the addresses are not of the family that the rule is "
+                     "restricted to",
+          "write one rule for each family");
+    return;
+  }
+  for (const auto* range :
+       {&matches_->source_range, &matches_->destination_range}) {
+    if (*range) {
+      const bool is_v4 = (*range)->family == Family::kIpv4;
+      RestrictFamilies(rule, is_v4, !is_v4, "a range of addresses");
+    }
+  }
+  if (matches_->icmp) {
+    const bool is_v4 = matches_->icmp->family == Family::kIpv4;
+    RestrictFamilies(rule, is_v4, !is_v4, "the type of ICMP messages");
+  }
+  if (matches_->fragment) {
+    RestrictFamilies(rule, true, false, "-f");
+  }
+  if (const auto& type = matches_->destination_type;
+      type && type->broadcast && !type->unicast && !type->multicast) {
+    RestrictFamilies(rule, true, false, "--dst-type BROADCAST");
+  }
+  for (const SetMatch& match : matches_->sets) {
+    if (match.set->type != IpSet::Type::kMac) {
+      const bool is_v4 = match.set->family == Family::kIpv4;
+      RestrictFamilies(rule, is_v4, !is_v4, "a set of addresses");
+    }
+  }
+  // A list of both families keeps what the rest of the rule leaves possible.
+  for (auto* match : {&matches_->source, &matches_->destination}) {
+    if (*match && std::erase_if((*match)->networks, [&](const Network& n) {
+          return n.family == Family::kIpv4 ? !matches_->ipv4 : !matches_->ipv6;
+        })) {
+      diagnostics_->Warning(rule,
+                            std::string("this rule can match ") +
+                                (matches_->ipv4 ? "IPv4" : "IPv6") +
+                                " only: the other addresses have no effect");
+    }
+  }
+}
+
+}  // namespace ovs_rmirror

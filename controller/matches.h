@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a rule can say about a packet, one structure for each match of the
+// language.  All numbers are in host byte order.
+
+#ifndef CONTROLLER_MATCHES_H
+#define CONTROLLER_MATCHES_H
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/address.h"
+#include "controller/ipset.h"
+#include "controller/masked.h"
+
+namespace ovs_rmirror {
+
+// [!] NETWORK,...: any of `networks`, or none of them.
+struct AddressMatch {
+  bool negated = false;
+  std::vector<Network> networks;  // Only one if negated.
+};
+
+// [!] FIRST-LAST.
+struct AddressRangeMatch {
+  bool negated = false;
+  Family family = Family::kIpv4;
+  Range<Uint128> range;
+};
+
+struct ProtocolMatch {
+  bool negated = false;
+  uint8_t protocol = 0;
+};
+
+// [!] NAME, or NAME+ for all ports whose names start with NAME.
+struct InterfaceMatch {
+  bool negated = false;
+  std::string name;  // Without the plus sign.
+  bool prefix = false;
+
+  bool Names(const std::string& port) const {
+    return prefix ? port.starts_with(name) : port == name;
+  }
+};
+
+// [!] FIRST:LAST, of transport ports.
+struct PortMatch {
+  bool negated = false;
+  uint16_t first = 0;
+  uint16_t last = 65535;
+};
+
+// [!] a list of ports and ranges.
+struct MultiportMatch {
+  enum class Side { kSource, kDestination, kEither };
+  bool negated = false;
+  Side side = Side::kSource;
+  std::vector<Range<uint16_t>> ports;
+};
+
+// [!] of the flags in `mask`, exactly those in `set` are set.  Bits as in the
+// TCP header: FIN 0x01, SYN 0x02, RST 0x04, PSH 0x08, ACK 0x10, URG 0x20.
+struct TcpFlagsMatch {
+  bool negated = false;
+  uint8_t mask = 0;
+  uint8_t set = 0;
+};
+
+// [!] an ICMP or ICMPv6 message.
+struct IcmpMatch {
+  bool negated = false;
+  Family family = Family::kIpv4;
+  std::optional<uint8_t> type;  // None: any.
+  std::optional<uint8_t> code;  // None: any.  Absent if `type` is.
+};
+
+struct MacMatch {
+  bool negated = false;
+  uint64_t mac = 0;
+};
+
+// [!] a code point, 0 to 63.
+struct DscpMatch {
+  bool negated = false;
+  uint8_t dscp = 0;
+};
+
+// [!] VALUE/MASK of the packet's mark, skb->mark.
+struct MarkMatch {
+  bool negated = false;
+  Masked<uint32_t> mark;
+};
+
+// [!] what kind of address the destination is, as far as a switch knows.
+struct AddressTypeMatch {
+  bool negated = false;
+  bool unicast = false;
+  bool broadcast = false;  // IPv4 only.
+  bool multicast = false;
+};
+
+// [!] -f: the packet is a second or later fragment.
+struct FragmentMatch {
+  bool negated = false;
+};
+
+// [!] the outermost VLAN tag has this ID.
+struct VlanMatch {
+  bool negated = false;
+  uint16_t id = 0;
+};
+
+// [!] the packet's addresses and ports are in a set.
+struct SetMatch {
+  enum class Direction { kSource, kDestination };
+  bool negated = false;
+  std::shared_ptr<const IpSet> set;
+  std::vector<Direction> directions;  // One for each part of the set's entries.
+};
+
+// Everything that one rule says.  A packet matches if all of it holds.
+struct Matches {
+  // The families of IP packets that can match.  Meaningful only if
+  // MatchesLayer3(): otherwise every frame can.
+  bool ipv4 = true;
+  bool ipv6 = true;
+
+  std::optional<AddressMatch> source;
+  std::optional<AddressMatch> destination;
+  std::optional<AddressRangeMatch> source_range;
+  std::optional<AddressRangeMatch> destination_range;
+  std::optional<AddressTypeMatch> destination_type;
+  std::optional<ProtocolMatch> protocol;
+  std::optional<FragmentMatch> fragment;
+  std::optional<InterfaceMatch> in_interface;
+  std::optional<PortMatch> source_port;
+  std::optional<PortMatch> destination_port;
+  std::vector<MultiportMatch> multiports;
+  std::optional<TcpFlagsMatch> tcp_flags;
+  std::optional<IcmpMatch> icmp;
+  std::optional<MacMatch> mac_source;
+  std::optional<VlanMatch> vlan;
+  std::optional<DscpMatch> dscp;
+  std::optional<MarkMatch> mark;
+  std::vector<SetMatch> sets;
+
+  // Whether only IP packets can match.
+  bool MatchesLayer3() const {
+    return !ipv4 || !ipv6 || source || destination || source_range ||
+           destination_range || destination_type || protocol || dscp;
+  }
+
+  // Whether a match needs the transport header, which later fragments lack.
+  bool MatchesTransport() const {
+    return source_port || destination_port || !multiports.empty() ||
+           tcp_flags || icmp;
+  }
+};
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_MATCHES_H
