@@ -44,7 +44,9 @@ controller_libpolicy_la_SOURCES = \
 	controller/scanner.cc \
 	controller/scanner.h \
 	controller/stages.cc \
-	controller/stages.h
+	controller/stages.h \
+	controller/warnings.cc \
+	controller/warnings.h
 
 # What keeps a switch as a policy says.
 noinst_LTLIBRARIES += controller/libcontroller.la

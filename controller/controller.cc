@@ -13,6 +13,7 @@
 #include "controller/flow_text.h"
 #include "controller/ovs.h"
 #include "controller/rule_text.h"
+#include "controller/warnings.h"
 
 VLOG_DEFINE_THIS_MODULE(controller);
 
@@ -129,6 +130,7 @@ std::string Controller::ReadPolicyFile(Policy* policy) const {
   Diagnostics diagnostics;
   *policy = ReadPolicy(source, sets, &diagnostics);
   if (!diagnostics.HasErrors()) {
+    WarnOfLocalTargets(*policy, LocalAddresses(), &diagnostics);
     CompileForAnySwitch(*policy, options_.max_flows, &diagnostics);
   }
   const std::string messages = Format(source, diagnostics);

@@ -22,6 +22,8 @@ namespace ovs_rmirror {
 struct AddressMatch {
   bool negated = false;
   std::vector<Network> networks;  // Only one if negated.
+
+  bool operator==(const AddressMatch&) const = default;
 };
 
 // [!] FIRST-LAST.
@@ -29,11 +31,15 @@ struct AddressRangeMatch {
   bool negated = false;
   Family family = Family::kIpv4;
   Range<Uint128> range;
+
+  bool operator==(const AddressRangeMatch&) const = default;
 };
 
 struct ProtocolMatch {
   bool negated = false;
   uint8_t protocol = 0;
+
+  bool operator==(const ProtocolMatch&) const = default;
 };
 
 // [!] NAME, or NAME+ for all ports whose names start with NAME.
@@ -45,6 +51,8 @@ struct InterfaceMatch {
   bool Names(const std::string& port) const {
     return prefix ? port.starts_with(name) : port == name;
   }
+
+  bool operator==(const InterfaceMatch&) const = default;
 };
 
 // [!] FIRST:LAST, of transport ports.
@@ -52,6 +60,8 @@ struct PortMatch {
   bool negated = false;
   uint16_t first = 0;
   uint16_t last = 65535;
+
+  bool operator==(const PortMatch&) const = default;
 };
 
 // [!] a list of ports and ranges.
@@ -60,6 +70,8 @@ struct MultiportMatch {
   bool negated = false;
   Side side = Side::kSource;
   std::vector<Range<uint16_t>> ports;
+
+  bool operator==(const MultiportMatch&) const = default;
 };
 
 // [!] of the flags in `mask`, exactly those in `set` are set.  Bits as in the
@@ -68,6 +80,8 @@ struct TcpFlagsMatch {
   bool negated = false;
   uint8_t mask = 0;
   uint8_t set = 0;
+
+  bool operator==(const TcpFlagsMatch&) const = default;
 };
 
 // [!] an ICMP or ICMPv6 message.
@@ -76,23 +90,31 @@ struct IcmpMatch {
   Family family = Family::kIpv4;
   std::optional<uint8_t> type;  // None: any.
   std::optional<uint8_t> code;  // None: any.  Absent if `type` is.
+
+  bool operator==(const IcmpMatch&) const = default;
 };
 
 struct MacMatch {
   bool negated = false;
   uint64_t mac = 0;
+
+  bool operator==(const MacMatch&) const = default;
 };
 
 // [!] a code point, 0 to 63.
 struct DscpMatch {
   bool negated = false;
   uint8_t dscp = 0;
+
+  bool operator==(const DscpMatch&) const = default;
 };
 
 // [!] VALUE/MASK of the packet's mark, skb->mark.
 struct MarkMatch {
   bool negated = false;
   Masked<uint32_t> mark;
+
+  bool operator==(const MarkMatch&) const = default;
 };
 
 // [!] what kind of address the destination is, as far as a switch knows.
@@ -101,17 +123,23 @@ struct AddressTypeMatch {
   bool unicast = false;
   bool broadcast = false;  // IPv4 only.
   bool multicast = false;
+
+  bool operator==(const AddressTypeMatch&) const = default;
 };
 
 // [!] -f: the packet is a second or later fragment.
 struct FragmentMatch {
   bool negated = false;
+
+  bool operator==(const FragmentMatch&) const = default;
 };
 
 // [!] the outermost VLAN tag has this ID.
 struct VlanMatch {
   bool negated = false;
   uint16_t id = 0;
+
+  bool operator==(const VlanMatch&) const = default;
 };
 
 // [!] the packet's addresses and ports are in a set.
@@ -120,6 +148,8 @@ struct SetMatch {
   bool negated = false;
   std::shared_ptr<const IpSet> set;
   std::vector<Direction> directions;  // One for each part of the set's entries.
+
+  bool operator==(const SetMatch&) const = default;
 };
 
 // Everything that one rule says.  A packet matches if all of it holds.

@@ -26,6 +26,7 @@
 #include "controller/rule_text.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
+#include "controller/warnings.h"
 
 namespace ovs_rmirror {
 
@@ -67,7 +68,8 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
     matches: [!] -s -d ADDRESS[/MASK],...   [!] -p PROTOCOL   [!] -i PORT[+]
              -4 -6   [!] -f   [!] --sport --dport PORT[:PORT]   [!] --syn
              [!] --tcp-flags MASK SET   [!] --icmp-type --icmpv6-type TYPE
-             -m multiport, mac, iprange, set, dscp, mark, addrtype, vlan, comment
+             -m multiport, mac, iprange, set, dscp, mark, addrtype, vlan,
+             comment
 
     ovs-rmirror.policy(5) has the whole language.
 )";
@@ -227,6 +229,7 @@ int Check(const SourceOptions& options) {
   Diagnostics diagnostics;
   const Policy policy = ReadPolicy(source.text(), source.sets(), &diagnostics);
   if (!diagnostics.HasErrors()) {
+    WarnOfLocalTargets(policy, LocalAddresses(), &diagnostics);
     const TapFlows tap =
         CompileForAnySwitch(policy, options.max_flows, &diagnostics);
     if (!diagnostics.HasErrors()) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "controller/match_reader.h"
+#include "controller/warnings.h"
 
 namespace ovs_rmirror {
 
@@ -497,6 +498,9 @@ Policy BuildRules(const ParsedPolicy& parsed, const IpSets& sets,
         RuleBuilder(rule, policy, sets, diagnostics).Build());
   }
   LoopFinder(policy, diagnostics).Find();
+  if (!diagnostics->HasErrors()) {
+    WarnOfShadowedRules(policy, diagnostics);
+  }
   return policy;
 }
 

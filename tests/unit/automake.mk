@@ -27,7 +27,8 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/rule_text_test.cc \
 	tests/unit/rules_test.cc \
 	tests/unit/scanner_test.cc \
-	tests/unit/stages_test.cc
+	tests/unit/stages_test.cc \
+	tests/unit/warnings_test.cc
 tests_unit_rmirror_unit_LDADD = \
 	controller/libcontroller.la \
 	controller/libpolicy.la \
