@@ -7,7 +7,9 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "controller/flow_text.h"
@@ -46,6 +48,22 @@ std::map<std::string, std::string> SetsOf(const Policy& policy) {
     }
   }
   return heads;
+}
+
+// Appends what sets the counters of those of `wanted` to 0 that are in `found`
+// and stay there.
+void AppendResets(const std::vector<SwitchFlow>& wanted,
+                  const std::vector<SwitchFlow>& found,
+                  std::vector<FlowChange>* changes) {
+  std::set<std::tuple<uint16_t, uint64_t, std::string>> there;
+  for (const SwitchFlow& flow : found) {
+    there.insert({flow.priority, flow.cookie, flow.match});
+  }
+  for (const SwitchFlow& flow : wanted) {
+    if (there.contains({flow.priority, flow.cookie, flow.match})) {
+      changes->push_back({FlowChange::Kind::kReset, flow});
+    }
+  }
 }
 
 // Returns why file `name` cannot be read, or an empty string.
@@ -182,8 +200,20 @@ void Controller::Clear(Done done) {
   waiting_.push_back(std::move(done));
 }
 
+void Controller::Zero(Done done) {
+  if (!connection_->IsConnected()) {
+    done(false, options_.bridge + ": " + connection_->Describe() + "\n");
+    return;
+  }
+  zero_ = true;
+  due_ = true;
+  not_before_ = 0;
+  waiting_.push_back(std::move(done));
+}
+
 void Controller::Synchronize() {
   synchronizing_ = true;
+  zeroing_ = std::exchange(zero_, false);
   due_ = false;
   served_ = std::exchange(waiting_, {});
   connection_->ReadState(
@@ -258,6 +288,9 @@ std::string Controller::Plan(const SwitchState& state,
     std::erase_if(found, is_foreign);
   }
   *changes = Difference(wanted, found);
+  if (zeroing_) {
+    AppendResets(wanted, found, changes);
+  }
   return "";
 }
 
@@ -302,14 +335,19 @@ void Controller::HandleApplied(const std::string& error,
     FinishSynchronization(error, "");
     return;
   }
-  CarryCounters(changes);
-  size_t n[3] = {};
+  if (zeroing_) {
+    carried_.clear();
+  } else {
+    CarryCounters(changes);
+  }
+  size_t n[4] = {};
   for (const FlowChange& change : changes) {
     n[static_cast<int>(change.kind)]++;
   }
   FinishSynchronization("", std::to_string(n[2]) + " added, " +
                                 std::to_string(n[1]) + " modified, " +
-                                std::to_string(n[0]) + " deleted");
+                                std::to_string(n[0]) + " deleted" +
+                                (n[3] ? ", counters zeroed" : ""));
 }
 
 // A rule that stays keeps the counts of those of its flows that went, because

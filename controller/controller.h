@@ -54,6 +54,9 @@ class Controller {
   // until the next Reload().
   void Clear(Done done);
 
+  // Sets the counters of all rules and chains to 0.
+  void Zero(Done done);
+
   // Says the rules in force and their counters, as JSON.
   void List(Done done);
 
@@ -94,6 +97,8 @@ class Controller {
   uint64_t generation_ = 0;  // Of the connection, last synchronized with.
   bool due_ = false;         // The switch may not be as the policy says.
   bool synchronizing_ = false;
+  bool zero_ = false;          // The next synchronization sets counters to 0.
+  bool zeroing_ = false;       // The one that is going on does.
   int64_t not_before_ = 0;     // Time of the next attempt.
   std::string last_error_;     // Of the last attempt; empty: in order.
   std::vector<Done> waiting_;  // For the next synchronization.

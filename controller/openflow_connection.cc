@@ -78,13 +78,17 @@ class FlowMod {
   FlowMod& operator=(const FlowMod&) = delete;
 
   // Returns what is wrong with `flow`, or an empty string.
-  std::string Parse(const SwitchFlow& flow, uint8_t table, int command) {
+  std::string Parse(const SwitchFlow& flow, uint8_t table, int command,
+                    bool reset_counts = false) {
     char head[80];
     const bool is_add = command == OFPFC_ADD;
     std::string text;
     if (is_add) {
       snprintf(head, sizeof head, "cookie=0x%" PRIx64 ",", flow.cookie);
       text = head;
+    }
+    if (reset_counts) {
+      text += "reset_counts,";
     }
     snprintf(head, sizeof head, "table=%u,priority=%u,", unsigned{table},
              unsigned{flow.priority});
@@ -429,12 +433,13 @@ void OpenFlowConnection::Apply(const std::vector<FlowChange>& changes,
   bundle_->requests[SendBundleControl(bundle_->id, OFPBCT_OPEN_REQUEST)] =
       "to open a bundle";
   for (const FlowChange& change : changes) {
+    const bool is_reset = change.kind == FlowChange::Kind::kReset;
     const int command = change.kind == FlowChange::Kind::kAdd ? OFPFC_ADD
-                        : change.kind == FlowChange::Kind::kModify
+                        : is_reset || change.kind == FlowChange::Kind::kModify
                             ? OFPFC_MODIFY_STRICT
                             : OFPFC_DELETE_STRICT;
     FlowMod mod;
-    std::string error = mod.Parse(change.flow, table_, command);
+    std::string error = mod.Parse(change.flow, table_, command, is_reset);
     const std::string text = FormatForMessage(change.flow);
     if (error.empty() && !(mod.usable_protocols() & Protocol())) {
       error = text + ": not possible in OpenFlow 1." +

@@ -479,6 +479,7 @@ int Main(int argc, char** argv) {
       "save", "Print the policy in force, like iptables-save");
   save->add_flag("-c,--counters", with_counters, "with counters");
 
+  CLI::App* zero = app.add_subcommand("zero", "Set all counters to 0");
   CLI::App* reload = app.add_subcommand(
       "reload",
       "Load the policy file again; one with an error changes nothing");
@@ -500,6 +501,8 @@ int Main(int argc, char** argv) {
     return List(target, list_chain, as_json, listing);
   } else if (*save) {
     return Save(target, with_counters);
+  } else if (*zero) {
+    return AskAndPrint(target, "zero");
   } else if (*reload) {
     return AskAndPrint(target, "reload");
   } else if (*clear) {

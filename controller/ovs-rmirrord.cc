@@ -265,6 +265,12 @@ void RegisterCommands(Controller* controller, bool* exiting) {
       },
       controller);
   unixctl_command_register(
+      "zero", "", 0, 0,
+      [](struct unixctl_conn* conn, int, const char**, void* aux) {
+        ControllerOf(aux)->Zero(ReplyTo(conn));
+      },
+      controller);
+  unixctl_command_register(
       "list", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
         ControllerOf(aux)->List(ReplyTo(conn));

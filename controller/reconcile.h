@@ -31,6 +31,7 @@ struct FlowChange {
     kDelete,  // The flow of this match and priority.
     kModify,  // Its actions; cookie and counters stay.
     kAdd,
+    kReset,  // Its counters, to 0; all else stays.
   };
   Kind kind = Kind::kAdd;
   SwitchFlow flow;

@@ -88,6 +88,9 @@ class MemorySwitch final : public SwitchConnection {
       const Key key = {change.flow.priority, change.flow.match};
       if (change.kind == FlowChange::Kind::kDelete) {
         EXPECT_EQ(table.erase(key), 1u);
+      } else if (change.kind == FlowChange::Kind::kReset) {
+        EXPECT_TRUE(table.contains(key));
+        table[key].packets = table[key].bytes = 0;
       } else if (change.kind == FlowChange::Kind::kModify) {
         EXPECT_TRUE(table.contains(key));
         table[key].actions = change.flow.actions;
@@ -298,6 +301,24 @@ TEST_F(ControllerTest, ContinuesTheCountersOfARuleWhosePortIsRenumbered) {
   Flow("192.0.2.9").bytes = 200;
   EXPECT_EQ(ListRules()[0]["packets"], 5);
   EXPECT_EQ(ListRules()[0]["bytes"], 500);
+}
+
+TEST_F(ControllerTest, SetsAllCountersToZero) {
+  Load("-A PREROUTING -i eth0 -j RMIRROR --target 192.0.2.9\n");
+  Flow("192.0.2.9").packets = 3;
+  switch_->ports["eth0"] = 8;
+  switch_->generation++;
+  Run();
+  Flow("192.0.2.9").packets = 2;
+  EXPECT_EQ(ListRules()[0]["packets"], 5);
+  EXPECT_EQ(Finish(&Controller::Zero).second,
+            "br0: 1 rule, 5 flows: 0 added, 0 modified, 0 deleted, counters "
+            "zeroed\n");
+  EXPECT_EQ(ListRules()[0]["packets"], 0);
+  Flow("192.0.2.9").packets = 4;
+  EXPECT_EQ(Finish(&Controller::Reload).second,
+            "br0: 1 rule, 5 flows: nothing to change\n");
+  EXPECT_EQ(ListRules()[0]["packets"], 4);
 }
 
 TEST_F(ControllerTest, StartsTheCountersOfAChangedRuleAnew) {

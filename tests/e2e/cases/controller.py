@@ -200,6 +200,38 @@ def counters_go_on(bench):
               " 700 bytes")
 
 
+@case("chains of the user, negations and conjunctions copy and count what they"
+      " say")
+def language(bench):
+    sources = ",".join("10.0.%d.1" % i for i in range(0, 40, 2))
+    ports = ",".join(str(1000 + 2 * i) for i in range(15))
+    with controller(
+            bench,
+            ":WEB - [0:0]",
+            ":DEEP - [0:0]",
+            "-A PREROUTING -p udp -s %s -m multiport --dports %s -j WEB"
+            % (sources, ports),
+            "-A PREROUTING ! -p udp -j RMIRROR --target %s --key 1" % TARGET,
+            "-A PREROUTING -p udp --dport 1004 -j RMIRROR --target %s --key 2"
+            % TARGET,
+            "-A WEB -p udp --dport 1000 -j RETURN",
+            "-A WEB -g DEEP",
+            "-A WEB -j DROP",
+            "-A DEEP ! -s 10.0.0.9 -j RMIRROR --target %s --key 3"
+            % TARGET):
+        sent = [frames.udp(100, 1000), frames.udp(100, 1002),
+                frames.udp(100, 1004), frames.udp(100, 1001), frames.tcp()]
+        equal(sorted((copy.key, copy.frame) for copy in bench.mirror(sent)),
+              sorted([(1, sent[4]), (2, sent[2]), (3, sent[1]), (3, sent[2])]),
+              "copies by key")
+        until(lambda: [row[0] for row in listed(bench)] == ["1", "1", "2"],
+              "list has to count 1 packet that is not UDP, 1 to port 1004 and"
+              " 2 in chain DEEP")
+        bench.ovs.rmirrorctl("zero")
+        equal([row[0] for row in listed(bench)], ["0", "0", "0"],
+              "packets after zero")
+
+
 @case("the flows that compile prints mirror as the controller does")
 def compiled(bench):
     path = write(bench, ONE, TWO)
