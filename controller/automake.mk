@@ -30,6 +30,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/masked.h \
 	controller/match_reader.cc \
 	controller/match_reader.h \
+	controller/match_reader_address.cc \
+	controller/match_reader_transport.cc \
 	controller/matches.h \
 	controller/names.cc \
 	controller/names.h \

@@ -16,8 +16,6 @@ namespace {
 constexpr std::array<std::string_view, 3> kOtherChains = {"INPUT", "FORWARD",
                                                           "POSTROUTING"};
 
-std::string Quoted(const Token& token) { return "'" + token.text + "'"; }
-
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }

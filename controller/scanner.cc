@@ -107,6 +107,29 @@ const char* KindName(TokenKind kind) {
 
 }  // namespace
 
+std::string Quoted(const Token& token) { return "'" + token.text + "'"; }
+
+Location PartOf(const Token& token, size_t begin, size_t size) {
+  if (token.kind == TokenKind::kString || size == 0) {
+    return token.where;
+  }
+  return {token.where.line, token.where.offset + begin, size};
+}
+
+std::vector<std::pair<size_t, size_t>> SplitList(std::string_view text) {
+  std::vector<std::pair<size_t, size_t>> parts;
+  size_t begin = 0;
+  for (;;) {
+    const size_t comma = text.find(',', begin);
+    const size_t end = comma == std::string_view::npos ? text.size() : comma;
+    parts.push_back({begin, end - begin});
+    if (comma == std::string_view::npos) {
+      return parts;
+    }
+    begin = comma + 1;
+  }
+}
+
 std::vector<TokenLine> Scan(const SourceText& source,
                             Diagnostics* diagnostics) {
   std::vector<TokenLine> lines;

@@ -9,6 +9,8 @@
 #define CONTROLLER_SCANNER_H
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controller/diagnostic.h"
@@ -29,6 +31,16 @@ struct Token {
   std::string text;  // Without quotes, escapes resolved.
   Location where;    // In the source, quotes included.
 };
+
+// "'TEXT'", for messages.
+std::string Quoted(const Token& token);
+
+// The part of `token` from byte `begin` on, `size` bytes.  Exact as long as the
+// token has no quotes or escapes; else the whole token stands for its parts.
+Location PartOf(const Token& token, size_t begin, size_t size);
+
+// The parts of `text` between its commas: where they begin, and their sizes.
+std::vector<std::pair<size_t, size_t>> SplitList(std::string_view text);
 
 // The tokens of one line, at least one.
 using TokenLine = std::vector<Token>;

@@ -75,5 +75,12 @@ TEST(Scanner, RefusesBinaryFiles) {
   EXPECT_TRUE(diagnostics.HasErrors());
 }
 
+TEST(SplitList, KeepsEmptyParts) {
+  using Parts = std::vector<std::pair<size_t, size_t>>;
+  EXPECT_EQ(SplitList("80,443"), (Parts{{0, 2}, {3, 3}}));
+  EXPECT_EQ(SplitList(""), (Parts{{0, 0}}));
+  EXPECT_EQ(SplitList(",1"), (Parts{{0, 0}, {1, 1}}));
+}
+
 }  // namespace
 }  // namespace ovs_rmirror
