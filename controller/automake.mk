@@ -3,7 +3,7 @@
 AM_CXXFLAGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 
 # The stages from a policy's text to the texts of flows and listings: pure, and
-# without Open vSwitch.
+# without Open vSwitch. And what reads the text.
 noinst_LTLIBRARIES += controller/libpolicy.la
 controller_libpolicy_la_CPPFLAGS = -I$(top_srcdir) -I$(top_srcdir)/include
 controller_libpolicy_la_SOURCES = \
@@ -37,6 +37,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/names.h \
 	controller/parser.cc \
 	controller/parser.h \
+	controller/read_file.cc \
+	controller/read_file.h \
 	controller/reconcile.cc \
 	controller/reconcile.h \
 	controller/rule_text.cc \

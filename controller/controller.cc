@@ -3,9 +3,6 @@
 #include "controller/controller.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -14,6 +11,7 @@
 
 #include "controller/flow_text.h"
 #include "controller/ovs.h"
+#include "controller/read_file.h"
 #include "controller/rule_text.h"
 #include "controller/warnings.h"
 
@@ -64,21 +62,6 @@ void AppendResets(const std::vector<SwitchFlow>& wanted,
       changes->push_back({FlowChange::Kind::kReset, flow});
     }
   }
-}
-
-// Returns why file `name` cannot be read, or an empty string.
-std::string ReadFile(const std::string& name, std::string* text) {
-  errno = 0;
-  std::ifstream file(name, std::ios::binary);
-  std::ostringstream content;
-  if (file) {
-    content << file.rdbuf();
-  }
-  if (!file || file.bad()) {
-    return name + ": cannot be read: " + std::strerror(errno) + "\n";
-  }
-  *text = content.str();
-  return "";
 }
 
 }  // namespace

@@ -3,18 +3,15 @@
 // ovs-rmirrorctl: checks and compiles policies, and talks to ovs-rmirrord.
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/diagnostic.h"
@@ -23,6 +20,7 @@
 #include "controller/ipset.h"
 #include "controller/listing.h"
 #include "controller/ovs.h"
+#include "controller/read_file.h"
 #include "controller/rule_text.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
@@ -84,17 +82,12 @@ std::unique_ptr<SourceText> ReadSource(const std::string& name) {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
     return std::make_unique<SourceText>("<stdin>", std::move(text));
   }
-  errno = 0;
-  std::ifstream file(name, std::ios::binary);
-  std::ostringstream content;
-  if (file) {
-    content << file.rdbuf();
-  }
-  if (!file || file.bad()) {
-    std::cerr << name << ": cannot be read: " << std::strerror(errno) << "\n";
+  const std::string error = ReadFile(name, &text);
+  if (!error.empty()) {
+    std::cerr << error;
     return nullptr;
   }
-  return std::make_unique<SourceText>(name, content.str());
+  return std::make_unique<SourceText>(name, std::move(text));
 }
 
 // "NAME=N" of --port.
