@@ -299,8 +299,7 @@ class Datapath:
     @contextlib.contextmanager
     def capture(self, name, host, device, *words, snaplen=0):
         """Captures on 'device' of 'host' into the file 'name'.pcap of the
-        results.  Packets are in the file when tcpdump has been idle for a
-        second."""
+        results, whole when the context ends."""
         path = os.path.join(self.out, name + ".pcap")
         with host.namespace.entered():
             process = subprocess.Popen(
@@ -311,13 +310,23 @@ class Datapath:
         while "listening" not in line:
             line = process.stderr.readline()
             lab.check(line, "tcpdump did not start on %s", device)
+
+        def has_all():
+            """Whether tcpdump has written what the kernel has for it.  It does
+            not when it ends."""
+            process.send_signal(signal.SIGUSR1)
+            counts = [int(count) for count
+                      in re.findall(r"(\d+) packet", process.stderr.readline())]
+            lab.check(len(counts) >= 3, "tcpdump on %s has ended", device)
+            lab.equal(counts[2], 0, "packets that tcpdump on %s lost" % device)
+            return counts[0] == counts[1]
+
         try:
             yield
+            lab.until(has_all, "tcpdump has to read all", timeout=60)
         finally:
             process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=30)[1]
-        lab.check(re.search(r"^0 packets dropped by kernel", said, re.M),
-                  "tcpdump on %s lost packets: %s", device, said)
+            process.communicate(timeout=30)
 
     def netlink(self):
         """Returns a genl.Socket in the namespace of the datapath."""
