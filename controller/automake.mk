@@ -16,6 +16,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/counters.h \
 	controller/diagnostic.cc \
 	controller/diagnostic.h \
+	controller/evaluate.cc \
+	controller/evaluate.h \
 	controller/flow_match.cc \
 	controller/flow_match.h \
 	controller/flow_text.cc \
@@ -37,6 +39,7 @@ controller_libpolicy_la_SOURCES = \
 	controller/names.h \
 	controller/parser.cc \
 	controller/parser.h \
+	controller/ports.h \
 	controller/read_file.cc \
 	controller/read_file.h \
 	controller/reconcile.cc \
@@ -49,6 +52,7 @@ controller_libpolicy_la_SOURCES = \
 	controller/scanner.h \
 	controller/stages.cc \
 	controller/stages.h \
+	controller/tap.h \
 	controller/warnings.cc \
 	controller/warnings.h
 

@@ -9,20 +9,13 @@
 #define CONTROLLER_CLAUSES_H
 
 #include <cstdint>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "controller/flow_match.h"
 #include "controller/matches.h"
+#include "controller/ports.h"
 
 namespace ovs_rmirror {
-
-// OpenFlow port numbers of a bridge's ports by name.
-using PortNumbers = std::map<std::string, uint32_t>;
-
-// The OpenFlow port number of a bridge's own port, OFPP_LOCAL.
-inline constexpr uint32_t kPortLocal = 0xfffffffe;
 
 // A negation that takes more alternatives than this is written as exceptions.
 inline constexpr size_t kMaxComplement = 128;

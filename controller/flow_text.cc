@@ -206,7 +206,8 @@ std::string FormatActions(const FlowActions& actions, uint8_t table) {
   return s.empty() ? "drop" : s;
 }
 
-std::string FormatFlow(const Flow& flow, uint8_t table) {
+std::string FormatFlow(const Flow& flow, const TapTables& tables) {
+  const uint8_t table = tables.of(flow.tap);
   return "cookie=" + Hex(EncodeCookie(flow.cookie)) +
          ",table=" + std::to_string(table) +
          ",priority=" + std::to_string(flow.priority) + "," +

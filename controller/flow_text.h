@@ -10,6 +10,7 @@
 #include <string>
 
 #include "controller/flows.h"
+#include "controller/tap.h"
 
 namespace ovs_rmirror {
 
@@ -24,7 +25,7 @@ std::string FormatMirror(const Mirror& mirror);
 std::string FormatActions(const FlowActions& actions, uint8_t table);
 
 // The whole flow, as ovs-ofctl add-flow takes it.
-std::string FormatFlow(const Flow& flow, uint8_t table);
+std::string FormatFlow(const Flow& flow, const TapTables& tables);
 
 }  // namespace ovs_rmirror
 

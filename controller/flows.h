@@ -31,6 +31,7 @@
 #include "controller/flow_match.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
+#include "controller/tap.h"
 
 namespace ovs_rmirror {
 
@@ -63,6 +64,7 @@ using FlowAction = std::variant<Mirror, EnterStage, Progress, Conjunction>;
 using FlowActions = std::vector<FlowAction>;  // None: drop.
 
 struct Flow {
+  Tap tap = Tap::kIngress;
   uint16_t priority = 0;
   Cookie cookie;
   FlowMatch match;

@@ -172,9 +172,11 @@ std::string CompilePolicy(const CompileOptions& options, const Policy& policy,
   if (options.statistics) {
     return FormatStatistics(policy, program, tap);
   }
+  TapTables tables;
+  tables.ingress = static_cast<uint8_t>(options.table);
   std::string output;
   for (const Flow& flow : tap.flows) {
-    output += FormatFlow(flow, static_cast<uint8_t>(options.table)) + "\n";
+    output += FormatFlow(flow, tables) + "\n";
   }
   return output;
 }

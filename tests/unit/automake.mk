@@ -12,11 +12,11 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/controller_test.cc \
 	tests/unit/counters_test.cc \
 	tests/unit/diagnostic_test.cc \
-	tests/unit/evaluate.cc \
-	tests/unit/evaluate.h \
 	tests/unit/flow_table.c \
 	tests/unit/flow_table.h \
 	tests/unit/flow_text_test.cc \
+	tests/unit/flow_walk.cc \
+	tests/unit/flow_walk.h \
 	tests/unit/flows_test.cc \
 	tests/unit/generate.h \
 	tests/unit/ipset_test.cc \

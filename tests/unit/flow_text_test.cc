@@ -77,7 +77,7 @@ TEST(FlowText, OfAWholeFlowIsWhatOvsOfctlTakes) {
   flow.cookie = {Role::kVerdict, 0x1234};
   flow.match.stage = 0x10;
   flow.match.in_port = kPortLocal;
-  EXPECT_EQ(FormatFlow(flow, 252),
+  EXPECT_EQ(FormatFlow(flow, TapTables()),
             "cookie=0x726d030000001234,table=252,priority=5,reg0=0x10,"
             "in_port=LOCAL,actions=drop");
 }
@@ -103,8 +103,10 @@ RC_GTEST_PROP(FlowText, IsTheTextThatOvsPrints, ()) {
   RC_PRE(!diagnostics.HasErrors());
   for (size_t i = 0; i < tap.flows.size() && i < 200; i++) {
     const Flow& flow = tap.flows[i];
-    const auto [match, actions] = PrintedByOvs(FormatFlow(flow, 252));
-    RC_LOG() << FormatFlow(flow, 252) << "\n" << match << "\n" << actions;
+    const auto [match, actions] = PrintedByOvs(FormatFlow(flow, TapTables()));
+    RC_LOG() << FormatFlow(flow, TapTables()) << "\n"
+             << match << "\n"
+             << actions;
     RC_ASSERT(match == FormatMatch(flow.match));
     RC_ASSERT(actions == FormatActions(flow.actions, 252));
   }

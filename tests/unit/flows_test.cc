@@ -10,7 +10,7 @@
 
 #include "controller/flow_text.h"
 #include "controller/rule_text.h"
-#include "tests/unit/evaluate.h"
+#include "tests/unit/flow_walk.h"
 #include "tests/unit/generate.h"
 
 namespace ovs_rmirror {
@@ -140,9 +140,9 @@ TEST(Flows, OfTwoClausesWithTheSameAlternativeDiffer) {
   packet.nw_proto = 6;
   packet.tp_src = 1002;
   const FlowTable table(compiled.tap.flows);
-  EXPECT_EQ(EvaluateFlows(compiled.policy, compiled.program, table, packet)
-                .hits.size(),
-            1u);
+  EXPECT_EQ(
+      FollowFlows(compiled.policy, compiled.program, table, packet).hits.size(),
+      1u);
 }
 
 TEST(Flows, OfANegatedProtocolAreAnExceptionOfHigherPriority) {
@@ -274,7 +274,7 @@ TEST(Flows, DoNotChangeForOtherRulesOfAPolicy) {
     if (flow.cookie.role != Role::kEntry) {
       EXPECT_NE(std::find(after.tap.flows.begin(), after.tap.flows.end(), flow),
                 after.tap.flows.end())
-          << FormatFlow(flow, 252);
+          << FormatFlow(flow, TapTables());
     }
   }
 }
@@ -307,8 +307,8 @@ RC_GTEST_PROP(Flows, DoAndCountWhatTheRulesSay, ()) {
   for (int i = 0; i < 30; i++) {
     const Packet packet = GeneratePacket();
     RC_LOG() << FormatPacket(packet) << "\n";
-    const Outcome expected = EvaluateRules(policy, GeneratedPorts(), packet);
-    const Outcome found = EvaluateFlows(policy, program, table, packet);
+    const Tally expected = FollowRules(policy, GeneratedPorts(), packet);
+    const Tally found = FollowFlows(policy, program, table, packet);
     RC_ASSERT(found.copies == expected.copies);
     RC_ASSERT(found.hits == expected.hits);
     RC_ASSERT(found.entered == expected.entered);
@@ -338,8 +338,8 @@ RC_GTEST_PROP(Flows, DoTheSameWithInheritedPriorities, ()) {
   const FlowTable table(tap.flows);
   for (int i = 0; i < 10; i++) {
     const Packet packet = GeneratePacket();
-    RC_ASSERT(EvaluateFlows(policy, program, table, packet) ==
-              EvaluateRules(policy, GeneratedPorts(), packet));
+    RC_ASSERT(FollowFlows(policy, program, table, packet) ==
+              FollowRules(policy, GeneratedPorts(), packet));
   }
 }
 

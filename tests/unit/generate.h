@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "controller/address.h"
+#include "controller/evaluate.h"
 #include "controller/rules.h"
-#include "tests/unit/evaluate.h"
 
 namespace ovs_rmirror {
 

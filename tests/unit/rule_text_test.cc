@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "tests/unit/evaluate.h"
+#include "tests/unit/flow_walk.h"
 #include "tests/unit/generate.h"
 
 namespace ovs_rmirror {
@@ -72,8 +72,8 @@ RC_GTEST_PROP(RuleText, ReadsBackAsARuleThatDoesTheSame, ()) {
   RC_ASSERT(FormatPolicy(again) == text);
   for (int i = 0; i < 20; i++) {
     const Packet packet = GeneratePacket();
-    RC_ASSERT(EvaluateRules(policy, GeneratedPorts(), packet) ==
-              EvaluateRules(again, GeneratedPorts(), packet));
+    RC_ASSERT(FollowRules(policy, GeneratedPorts(), packet) ==
+              FollowRules(again, GeneratedPorts(), packet));
   }
 }
 

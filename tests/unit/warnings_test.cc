@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "tests/unit/flow_walk.h"
 #include "tests/unit/generate.h"
 
 namespace ovs_rmirror {
@@ -83,7 +84,7 @@ RC_GTEST_PROP(Warnings, AreTrue, ()) {
   RC_CLASSIFY(!warnings.empty());
   for (int i = 0; i < 30; i++) {
     const Packet packet = GeneratePacket();
-    const Outcome outcome = EvaluateRules(policy, GeneratedPorts(), packet);
+    const Tally outcome = FollowRules(policy, GeneratedPorts(), packet);
     for (const Diagnostic& warning : warnings) {
       RC_ASSERT(
           !outcome.hits.contains(static_cast<size_t>(warning.where.line)));

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "tests/unit/evaluate.h"
+#include "controller/evaluate.h"
 
 #include <algorithm>
-#include <stdexcept>
-
-#include "controller/flow_text.h"
 
 namespace ovs_rmirror {
 
@@ -174,142 +171,6 @@ bool RuleMatches(const Rule& rule, const PortNumbers& ports,
          });
 }
 
-// Goes through the rules as iptables does.
-class RuleWalk {
- public:
-  RuleWalk(const Policy& policy, const PortNumbers& ports, const Packet& packet)
-      : policy_(policy), ports_(ports), packet_(packet) {}
-
-  Outcome Run() {
-    const Chain chain =
-        packet_.in_port == kPortLocal ? Chain::kOutput : Chain::kPrerouting;
-    outcome_.entered.insert(chain);
-    if (Walk(std::string(ChainName(chain)))) {
-      outcome_.fell_through.insert(chain);
-    }
-    return std::move(outcome_);
-  }
-
- private:
-  // Returns whether the packet comes out at the end of `chain`, or is returned
-  // by a chain to which it jumped; false if a verdict ends the evaluation.
-  bool Walk(const std::string& chain) {
-    for (size_t r = 0; r < policy_.rules.size(); r++) {
-      const Rule& rule = policy_.rules[r];
-      if (rule.chain != chain || !RuleMatches(rule, ports_, packet_)) {
-        continue;
-      }
-      if (const Verdict* verdict = rule.verdict()) {
-        outcome_.hits.insert(r);
-        return *verdict == Verdict::kReturn && !ChainByName(chain);
-      } else if (const Jump* jump = rule.jump()) {
-        outcome_.hits.insert(r);
-        if (!Walk(jump->chain)) {
-          return false;
-        }
-        if (jump->is_goto) {
-          return true;
-        }
-        continue;
-      }
-      const Session& session = rule.mirror()->session;
-      if (std::find(taken_.begin(), taken_.end(), session) == taken_.end()) {
-        taken_.push_back(session);
-        outcome_.hits.insert(r);
-        outcome_.copies.insert(FormatMirror(*rule.mirror()));
-      }
-    }
-    return true;
-  }
-
-  const Policy& policy_;
-  const PortNumbers& ports_;
-  const Packet& packet_;
-  std::vector<Session> taken_;
-  Outcome outcome_;
-};
-
-// Follows a packet through the table.
-class FlowWalk {
- public:
-  FlowWalk(const Policy& policy, const Program& program, const FlowTable& table,
-           const Packet& packet)
-      : policy_(policy), program_(program), table_(table), packet_(packet) {}
-
-  Outcome Run() {
-    Resubmit(0);
-    return std::move(outcome_);
-  }
-
- private:
-  void Resubmit(uint32_t stage) {
-    if (const Flow* flow = table_.Lookup(packet_, stage, reg1_)) {
-      Count(flow->cookie);
-      for (const FlowAction& action : flow->actions) {
-        Execute(action);
-      }
-    }
-  }
-
-  void Count(const Cookie& cookie) {
-    for (const Chain chain : kChains) {
-      if (cookie == Cookie{Role::kEntry, ChainId(chain)}) {
-        outcome_.entered.insert(chain);
-      } else if (cookie == Cookie{Role::kPolicy, ChainId(chain)}) {
-        outcome_.fell_through.insert(chain);
-      }
-    }
-    if (cookie.role == Role::kMirror || cookie.role == Role::kVerdict) {
-      const auto it =
-          std::find(program_.ids.begin(), program_.ids.end(), cookie.id);
-      const size_t r = static_cast<size_t>(it - program_.ids.begin());
-      if (r >= policy_.rules.size()) {
-        throw std::logic_error("counted, but of no rule");
-      }
-      outcome_.hits.insert(r);
-    }
-  }
-
-  void Execute(const FlowAction& action) {
-    if (const Mirror* mirror = std::get_if<Mirror>(&action)) {
-      outcome_.copies.insert(FormatMirror(*mirror));
-    } else if (const EnterStage* enter = std::get_if<EnterStage>(&action)) {
-      Resubmit(enter->number);
-    } else if (const Progress* progress = std::get_if<Progress>(&action)) {
-      switch (*progress) {
-        case Progress::kStart:
-          reg1_ = 0;
-          break;
-        case Progress::kFinish:
-          reg1_ |= 1;
-          break;
-        case Progress::kLeave:
-          reg1_ |= 2;
-          break;
-        case Progress::kReturn:
-          reg1_ &= ~2u;
-          break;
-      }
-    } else {
-      throw std::logic_error("a clause of a conjunction is no flow by itself");
-    }
-  }
-
-  const Policy& policy_;
-  const Program& program_;
-  const FlowTable& table_;
-  const Packet& packet_;
-  uint32_t reg1_ = 0;
-  Outcome outcome_;
-};
-
-void StoreAddress(Family family, Uint128 bits, uint8_t* bytes) {
-  for (int i = AddressWidth(family) / 8 - 1; i >= 0; i--) {
-    bytes[i] = static_cast<uint8_t>(bits);
-    bits >>= 8;
-  }
-}
-
 }  // namespace
 
 std::string FormatPacket(const Packet& packet) {
@@ -332,55 +193,59 @@ std::string FormatPacket(const Packet& packet) {
   return s;
 }
 
-Outcome EvaluateRules(const Policy& policy, const PortNumbers& ports,
-                      const Packet& packet) {
-  return RuleWalk(policy, ports, packet).Run();
+void Evaluation::Enter(const Packet& packet) {
+  Offer(packet.in_port == kPortLocal ? Chain::kOutput : Chain::kPrerouting,
+        packet);
 }
 
-FlowTable::FlowTable(const std::vector<Flow>& flows)
-    : flows_(flows), table_(flow_table_create(), flow_table_destroy) {
-  for (size_t i = 0; i < flows.size(); i++) {
-    char* error =
-        flow_table_add(table_.get(), FormatFlow(flows[i], 252).c_str(), i);
-    if (error) {
-      const std::string text = error;
-      free(error);
-      throw std::logic_error(text);
+void Evaluation::Offer(Chain chain, const Packet& packet) {
+  std::vector<Session> met;
+  outcome_.entered.push_back(chain);
+  if (Walk(std::string(ChainName(chain)), chain, packet, &met)) {
+    outcome_.fell_through.push_back(chain);
+  }
+}
+
+// Goes through the rules of chain `name`.  Returns whether the packet comes out
+// at its end, or is returned by a chain to which it jumped; false if a verdict
+// ends the evaluation.
+bool Evaluation::Walk(const std::string& name, Chain chain,
+                      const Packet& packet, std::vector<Session>* met) {
+  const auto contains = [](const std::vector<Session>& sessions,
+                           const Session& session) {
+    return std::find(sessions.begin(), sessions.end(), session) !=
+           sessions.end();
+  };
+  for (size_t r = 0; r < policy_.rules.size(); r++) {
+    const Rule& rule = policy_.rules[r];
+    if (rule.chain != name || !RuleMatches(rule, ports_, packet)) {
+      continue;
     }
+    if (const Verdict* verdict = rule.verdict()) {
+      outcome_.steps.push_back({chain, r, Effect::kVerdict});
+      return *verdict == Verdict::kReturn && !ChainByName(name);
+    } else if (const Jump* jump = rule.jump()) {
+      outcome_.steps.push_back({chain, r, Effect::kJump});
+      if (!Walk(jump->chain, chain, packet, met)) {
+        return false;
+      } else if (jump->is_goto) {
+        return true;
+      }
+      continue;
+    }
+    const Session& session = rule.mirror()->session;
+    Effect effect = Effect::kCopy;
+    if (contains(*met, session)) {
+      effect = Effect::kSkip;
+    } else if (contains(taken_, session)) {
+      effect = Effect::kRepeat;
+    } else {
+      taken_.push_back(session);
+    }
+    met->push_back(session);
+    outcome_.steps.push_back({chain, r, effect});
   }
-}
-
-const Flow* FlowTable::Lookup(const Packet& packet, uint32_t reg0,
-                              uint32_t reg1) const {
-  struct flow_table_packet p = {};
-  p.reg0 = reg0;
-  p.reg1 = reg1;
-  p.pkt_mark = packet.mark;
-  p.in_port = packet.in_port;
-  p.vlan_tci =
-      packet.vlan ? static_cast<uint16_t>(0x1000 | *packet.vlan) : uint16_t{0};
-  for (int i = 0; i < 6; i++) {
-    p.dl_src[i] = static_cast<uint8_t>(packet.dl_src >> (40 - 8 * i));
-  }
-  p.dl_type = 0x0806;
-  if (packet.family) {
-    p.dl_type = *packet.family == Family::kIpv4 ? 0x0800 : 0x86dd;
-    p.nw_proto = packet.nw_proto;
-    p.nw_tos = static_cast<uint8_t>(packet.dscp << 2);
-    p.later_fragment = packet.later_fragment;
-    StoreAddress(*packet.family, packet.nw_src, p.nw_src);
-    StoreAddress(*packet.family, packet.nw_dst, p.nw_dst);
-    p.tp_src = packet.tp_src;
-    p.tp_dst = packet.tp_dst;
-    p.tcp_flags = packet.tcp_flags;
-  }
-  const size_t i = flow_table_lookup(table_.get(), &p);
-  return i == SIZE_MAX ? nullptr : &flows_[i];
-}
-
-Outcome EvaluateFlows(const Policy& policy, const Program& program,
-                      const FlowTable& table, const Packet& packet) {
-  return FlowWalk(policy, program, table, packet).Run();
+  return true;
 }
 
 }  // namespace ovs_rmirror
