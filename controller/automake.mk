@@ -40,6 +40,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/parser.cc \
 	controller/parser.h \
 	controller/ports.h \
+	controller/policy_file.cc \
+	controller/policy_file.h \
 	controller/read_file.cc \
 	controller/read_file.h \
 	controller/reconcile.cc \
@@ -62,6 +64,8 @@ controller_libcontroller_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_libcontroller_la_SOURCES = \
 	controller/controller.cc \
 	controller/controller.h \
+	controller/mirrored_bridge.cc \
+	controller/mirrored_bridge.h \
 	controller/openflow_connection.cc \
 	controller/openflow_connection.h \
 	controller/ovs.h \

@@ -5,15 +5,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <sstream>
 #include <tuple>
 #include <utility>
 
 #include "controller/flow_text.h"
 #include "controller/ovs.h"
-#include "controller/read_file.h"
 #include "controller/rule_text.h"
-#include "controller/warnings.h"
 
 VLOG_DEFINE_THIS_MODULE(controller);
 
@@ -26,14 +23,6 @@ constexpr int64_t kRetryAfter = 5000;  // Milliseconds.
 // "1 flow", "2 flows".
 std::string Count(size_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
-}
-
-void LogLines(enum vlog_level level, const std::string& text) {
-  std::istringstream lines(text);
-  std::string line;
-  while (std::getline(lines, line)) {
-    VLOG(level, "%s", line.c_str());
-  }
 }
 
 // The heads of the sets that `policy` refers to, by name: "create NAME hash:ip
@@ -110,48 +99,7 @@ std::optional<int64_t> Controller::Wait() {
   return std::nullopt;
 }
 
-// Reads the policy and the sets.  Returns their errors, or an empty string.
-std::string Controller::ReadPolicyFile(Policy* policy) const {
-  IpSets sets;
-  std::string errors;
-  for (const std::string& name : options_.set_files) {
-    std::string text;
-    errors += ReadFile(name, &text);
-    const SourceText source(name, std::move(text));
-    Diagnostics diagnostics;
-    ReadIpSets(source, &sets, &diagnostics);
-    errors += Format(source, diagnostics);
-  }
-  std::string text;
-  errors += ReadFile(options_.policy_file, &text);
-  if (!errors.empty()) {
-    return errors;
-  }
-  const SourceText source(options_.policy_file, std::move(text));
-  Diagnostics diagnostics;
-  *policy = ReadPolicy(source, sets, &diagnostics);
-  if (!diagnostics.HasErrors()) {
-    WarnOfLocalTargets(*policy, LocalAddresses(), &diagnostics);
-    CompileForAnySwitch(*policy, options_.max_flows, &diagnostics);
-  }
-  const std::string messages = Format(source, diagnostics);
-  if (diagnostics.HasErrors()) {
-    return messages;
-  }
-  LogLines(VLL_WARN, messages);
-  return "";
-}
-
-void Controller::Reload(Done done) {
-  Policy policy;
-  const std::string errors = ReadPolicyFile(&policy);
-  if (!errors.empty()) {
-    LogLines(VLL_ERR, errors);
-    VLOG_ERR("%s: not loaded: %s", options_.policy_file.c_str(),
-             loaded_ ? "the policy in force stays" : "no policy is in force");
-    done(false, errors);
-    return;
-  }
+void Controller::Load(Policy policy, Done done) {
   loaded_.emplace();
   loaded_->policy = std::move(policy);
   due_ = true;

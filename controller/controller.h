@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the tap table of a switch as a policy file says.
+// Keeps the tap table of a switch as a policy says.
 
 #ifndef CONTROLLER_CONTROLLER_H
 #define CONTROLLER_CONTROLLER_H
@@ -23,10 +23,9 @@ namespace ovs_rmirror {
 class Controller {
  public:
   struct Options {
-    std::string bridge;  // As messages call it.
-    std::string policy_file;
+    std::string bridge;       // As messages call it.
+    std::string policy_file;  // Likewise.
     uint8_t table = 252;
-    std::vector<std::string> set_files = {};  // As ipset save writes them.
     uint64_t max_flows = kMaxFlows;
   };
 
@@ -45,13 +44,12 @@ class Controller {
   void Run();
   std::optional<int64_t> Wait();
 
-  // Reads the policy file and brings the switch to it.  If the file has an
-  // error, nothing changes.  Calls `done` when the switch has the policy, at
+  // Brings the switch to `policy`.  Calls `done` when the switch has it, at
   // once if it is not connected.
-  void Reload(Done done);
+  void Load(Policy policy, Done done);
 
   // Removes our flows and clears the tap table's setting.  Nothing is mirrored
-  // until the next Reload().
+  // until the next Load().
   void Clear(Done done);
 
   // Sets the counters of all rules and chains to 0.
@@ -60,7 +58,10 @@ class Controller {
   // Says the rules in force and their counters, as JSON.
   void List(Done done);
 
-  // What there is to know about the daemon, for people.
+  // Whether there is a policy that the switch is, or will be, brought to.
+  bool HasPolicy() const { return loaded_.has_value(); }
+
+  // What there is to know about the bridge, for people.
   std::string Status() const;
 
  private:
@@ -70,7 +71,6 @@ class Controller {
     std::vector<size_t> dormant;
   };
 
-  std::string ReadPolicyFile(Policy* policy) const;
   void Synchronize();
   void HandleState(const std::string& error, const SwitchState& state);
   std::string Plan(const SwitchState& state, std::vector<FlowChange>* changes);

@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "controller/controller.h"
+#include "controller/mirrored_bridge.h"
 #include "controller/openflow_connection.h"
 #include "controller/ovs.h"
+#include "controller/policy_file.h"
 #include "controller/tap_config.h"
 
 VLOG_DEFINE_THIS_MODULE(ovs_rmirrord);
@@ -249,39 +251,42 @@ Controller::Done ReplyTo(struct unixctl_conn* conn) {
   };
 }
 
-Controller* ControllerOf(void* aux) { return static_cast<Controller*>(aux); }
+MirroredBridge* BridgeOf(void* aux) {
+  return static_cast<MirroredBridge*>(aux);
+}
 
-void RegisterCommands(Controller* controller, bool* exiting) {
+void RegisterCommands(MirroredBridge* bridge, bool* exiting) {
   unixctl_command_register(
       "reload", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        ControllerOf(aux)->Reload(ReplyTo(conn));
+        BridgeOf(aux)->Reload(ReplyTo(conn));
       },
-      controller);
+      bridge);
   unixctl_command_register(
       "clear", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        ControllerOf(aux)->Clear(ReplyTo(conn));
+        BridgeOf(aux)->controller().Clear(ReplyTo(conn));
       },
-      controller);
+      bridge);
   unixctl_command_register(
       "zero", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        ControllerOf(aux)->Zero(ReplyTo(conn));
+        BridgeOf(aux)->controller().Zero(ReplyTo(conn));
       },
-      controller);
+      bridge);
   unixctl_command_register(
       "list", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        ControllerOf(aux)->List(ReplyTo(conn));
+        BridgeOf(aux)->controller().List(ReplyTo(conn));
       },
-      controller);
+      bridge);
   unixctl_command_register(
       "status", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        unixctl_command_reply(conn, ControllerOf(aux)->Status().c_str());
+        unixctl_command_reply(conn,
+                              BridgeOf(aux)->controller().Status().c_str());
       },
-      controller);
+      bridge);
   unixctl_command_register(
       "exit", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
@@ -293,12 +298,11 @@ void RegisterCommands(Controller* controller, bool* exiting) {
 
 int64_t Now() { return time_msec(); }
 
-std::unique_ptr<Controller> CreateController(const DaemonOptions& options) {
+MirroredBridge CreateBridge(const DaemonOptions& options) {
   Controller::Options controller_options;
   controller_options.bridge = options.bridge;
   controller_options.policy_file = options.policy;
   controller_options.table = static_cast<uint8_t>(options.table);
-  controller_options.set_files = options.set_files;
   controller_options.max_flows = options.max_flows;
 
   std::string target = options.bridge;
@@ -314,10 +318,12 @@ std::unique_ptr<Controller> CreateController(const DaemonOptions& options) {
         "make sure that its other_config:rmirror-ingress-table is %d",
         target.c_str(), options.table);
   }
-  return std::make_unique<Controller>(
-      std::move(controller_options),
-      OpenFlowConnect(target, static_cast<uint8_t>(options.table)),
-      std::move(tap_config), Now);
+  return MirroredBridge(
+      PolicyFile(options.policy, options.set_files), options.max_flows,
+      std::make_unique<Controller>(
+          std::move(controller_options),
+          OpenFlowConnect(target, static_cast<uint8_t>(options.table)),
+          std::move(tap_config), Now));
 }
 
 int Main(int argc, char** argv) {
@@ -333,11 +339,11 @@ int Main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   bool exiting = false;
-  const std::unique_ptr<Controller> controller = CreateController(options);
-  RegisterCommands(controller.get(), &exiting);
+  MirroredBridge bridge = CreateBridge(options);
+  RegisterCommands(&bridge, &exiting);
 
   // At start there is no policy that could stay in force instead.
-  controller->Reload([&](bool good, const std::string&) {
+  bridge.Reload([&](bool good, const std::string&) {
     if (!good) {
       ovs_fatal(0, "%s: not loaded, see the log", options.policy.c_str());
     }
@@ -348,13 +354,13 @@ int Main(int argc, char** argv) {
   while (!exiting) {
     if (TakeHangup()) {
       VLOG_INFO("SIGHUP: reloading %s", options.policy.c_str());
-      controller->Reload([](bool, const std::string&) {});
+      bridge.Reload([](bool, const std::string&) {});
     }
     unixctl_server_run(unixctl);
-    controller->Run();
+    bridge.controller().Run();
 
     unixctl_server_wait(unixctl);
-    if (const std::optional<int64_t> when = controller->Wait()) {
+    if (const std::optional<int64_t> when = bridge.controller().Wait()) {
       poll_timer_wait_until(*when);
     }
     poll_fd_wait(hangup_pipe[0], POLLIN);

@@ -23,6 +23,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/listing_test.cc \
 	tests/unit/masked_test.cc \
 	tests/unit/parser_test.cc \
+	tests/unit/policy_file_test.cc \
 	tests/unit/reconcile_test.cc \
 	tests/unit/rule_text_test.cc \
 	tests/unit/rules_test.cc \

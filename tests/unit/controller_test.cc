@@ -5,13 +5,12 @@
 #include "controller/controller.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 #include <map>
 #include <utility>
+
+#include "controller/policy_file.h"
 
 namespace ovs_rmirror {
 namespace {
@@ -123,18 +122,19 @@ class MemoryTapConfig final : public TapConfig {
 
 class ControllerTest : public testing::Test {
  protected:
-  ControllerTest()
-      : file_(testing::TempDir() + "policy-" + std::to_string(getpid())) {
+  ControllerTest() {
     auto connection = std::make_unique<MemorySwitch>();
     switch_ = connection.get();
     controller_ = std::make_unique<Controller>(
-        Controller::Options{"br0", file_, 252}, std::move(connection),
+        Controller::Options{"br0", kFile, 252}, std::move(connection),
         std::make_unique<MemoryTapConfig>(&tap_log_), [this] { return now_; });
   }
-  ~ControllerTest() override { std::remove(file_.c_str()); }
 
-  void WritePolicy(const std::string& rules) {
-    std::ofstream(file_) << "*rmirror\n" << rules << "COMMIT\n";
+  static Policy Read(const std::string& rules) {
+    const CheckedPolicy checked = CheckPolicy(
+        {{kFile, "*rmirror\n" + rules + "COMMIT\n"}, {}}, kMaxFlows);
+    EXPECT_TRUE(checked.policy) << checked.messages;
+    return checked.policy.value_or(Policy());
   }
 
   void Run() {
@@ -145,17 +145,22 @@ class ControllerTest : public testing::Test {
 
   // Gives a command and waits until it is done.
   std::pair<bool, std::string> Finish(
-      void (Controller::*command)(Controller::Done)) {
+      const std::function<void(Controller::Done)>& command) {
     std::pair<bool, std::string> result = {false, "not done"};
-    (controller_.get()->*command)([&](bool good, const std::string& text) {
-      result = {good, text};
-    });
+    command([&](bool good, const std::string& text) { result = {good, text}; });
     Run();
     return result;
   }
+  std::pair<bool, std::string> Finish(
+      void (Controller::*command)(Controller::Done)) {
+    return Finish([&](Controller::Done done) {
+      (controller_.get()->*command)(std::move(done));
+    });
+  }
   std::pair<bool, std::string> Load(const std::string& rules) {
-    WritePolicy(rules);
-    return Finish(&Controller::Reload);
+    return Finish([&](Controller::Done done) {
+      controller_->Load(Read(rules), std::move(done));
+    });
   }
   nlohmann::json ListRules() {
     const auto [good, text] = Finish(&Controller::List);
@@ -173,7 +178,7 @@ class ControllerTest : public testing::Test {
     return it->second;
   }
 
-  const std::string file_;
+  static constexpr const char* kFile = "test.policy";
   std::string tap_log_;
   int64_t now_ = 0;
   MemorySwitch* switch_;
@@ -207,8 +212,7 @@ TEST_F(ControllerTest, WaitsForTheSwitch) {
 
 TEST_F(ControllerTest, ChangesNothingIfNothingChanged) {
   Load(kTo9);
-  EXPECT_EQ(Finish(&Controller::Reload).second,
-            "br0: 1 rule, 5 flows: nothing to change\n");
+  EXPECT_EQ(Load(kTo9).second, "br0: 1 rule, 5 flows: nothing to change\n");
   EXPECT_EQ(switch_->applied, 1);
 }
 
@@ -218,28 +222,6 @@ TEST_F(ControllerTest, SendsOnlyTheFlowsOfANewRule) {
   EXPECT_EQ(Load(kTo10 + kTo9).second,
             "br0: 2 rules, 6 flows: 1 added, 1 modified, 0 deleted\n");
   EXPECT_EQ(Flow("192.0.2.9").packets, 7u);
-}
-
-TEST_F(ControllerTest, KeepsThePolicyInForceIfTheFileHasAnError) {
-  Load(kTo9);
-  const auto before = switch_->applied;
-  const auto [good, text] = Load("-A PREROUTING -j RMIRORR\n");
-  EXPECT_FALSE(good);
-  EXPECT_EQ(text.substr(file_.size()),
-            ":2:18: error: target 'RMIRORR' is not supported\n"
-            "    -A PREROUTING -j RMIRORR\n"
-            "                     ^~~~~~~\n"
-            "    did you mean RMIRROR?\n");
-  switch_->Connect();
-  Run();
-  EXPECT_EQ(switch_->applied, before);
-  EXPECT_EQ(ListRules().size(), 1u);
-}
-
-TEST_F(ControllerTest, SaysThatTheFileIsNotThere) {
-  const auto [good, text] = Finish(&Controller::Reload);
-  EXPECT_FALSE(good);
-  EXPECT_EQ(text, file_ + ": cannot be read: No such file or directory\n");
 }
 
 TEST_F(ControllerTest, PutsBackWhatSomebodyDeletedWhenItConnectsAgain) {
@@ -263,7 +245,7 @@ TEST_F(ControllerTest, RemovesForeignFlowsFromItsTable) {
   EXPECT_FALSE(switch_->table.contains({9, "ip"}));
 }
 
-TEST_F(ControllerTest, ClearsItsOwnFlowsOnlyAndUntilTheNextReload) {
+TEST_F(ControllerTest, ClearsItsOwnFlowsOnlyAndUntilTheNextPolicy) {
   Load(kTo9);
   SwitchFlow foreign;
   foreign.priority = 9;
@@ -276,7 +258,7 @@ TEST_F(ControllerTest, ClearsItsOwnFlowsOnlyAndUntilTheNextReload) {
   switch_->Connect();
   Run();
   EXPECT_EQ(switch_->table.size(), 1u);
-  EXPECT_TRUE(Finish(&Controller::Reload).first);
+  EXPECT_TRUE(Load(kTo9).first);
   EXPECT_EQ(switch_->table.size(), 5u);
 }
 
@@ -304,7 +286,9 @@ TEST_F(ControllerTest, ContinuesTheCountersOfARuleWhosePortIsRenumbered) {
 }
 
 TEST_F(ControllerTest, SetsAllCountersToZero) {
-  Load("-A PREROUTING -i eth0 -j RMIRROR --target 192.0.2.9\n");
+  const std::string rule =
+      "-A PREROUTING -i eth0 -j RMIRROR --target 192.0.2.9\n";
+  Load(rule);
   Flow("192.0.2.9").packets = 3;
   switch_->ports["eth0"] = 8;
   switch_->generation++;
@@ -316,8 +300,7 @@ TEST_F(ControllerTest, SetsAllCountersToZero) {
             "zeroed\n");
   EXPECT_EQ(ListRules()[0]["packets"], 0);
   Flow("192.0.2.9").packets = 4;
-  EXPECT_EQ(Finish(&Controller::Reload).second,
-            "br0: 1 rule, 5 flows: nothing to change\n");
+  EXPECT_EQ(Load(rule).second, "br0: 1 rule, 5 flows: nothing to change\n");
   EXPECT_EQ(ListRules()[0]["packets"], 4);
 }
 
@@ -335,9 +318,9 @@ TEST_F(ControllerTest, ContinuesCountersAfterItsOwnRestart) {
   connection->table = switch_->table;
   switch_ = connection.get();
   controller_ = std::make_unique<Controller>(
-      Controller::Options{"br0", file_, 252}, std::move(connection), nullptr,
+      Controller::Options{"br0", kFile, 252}, std::move(connection), nullptr,
       [this] { return now_; });
-  EXPECT_EQ(Finish(&Controller::Reload).second,
+  EXPECT_EQ(Load(kTo9 + kTo10).second,
             "br0: 2 rules, 6 flows: nothing to change\n");
   EXPECT_EQ(ListRules()[1]["packets"], 4);
 }
@@ -376,8 +359,7 @@ TEST_F(ControllerTest, TellsWhatTheSwitchRefusesAndTriesAgain) {
 TEST_F(ControllerTest, AnswersACommandWhenTheConnectionBreaks) {
   Load(kTo9);
   std::string answer;
-  WritePolicy(kTo10);
-  controller_->Reload([&](bool good, const std::string& text) {
+  controller_->Load(Read(kTo10), [&](bool good, const std::string& text) {
     answer = (good ? "good " : "bad ") + text;
   });
   controller_->Run();  // Asks for the state.
@@ -396,41 +378,6 @@ TEST_F(ControllerTest, ClearsAlsoIfAPortAppearsMeanwhile) {
   switch_->generation++;
   Run();
   EXPECT_EQ(answer, "br0: cleared: 0 added, 0 modified, 5 deleted\n");
-}
-
-TEST_F(ControllerTest, RefusesAPolicyTooLargeEvenWhileItsPortsAreMissing) {
-  controller_ = std::make_unique<Controller>(
-      Controller::Options{"br0", file_, 252, {}, 10},
-      std::make_unique<MemorySwitch>(), nullptr, [this] { return now_; });
-  const auto [good, text] = Load(
-      "-A PREROUTING -i vnet0 ! -s 192.0.2.1 -j RMIRROR --target 192.0.2.9\n");
-  EXPECT_FALSE(good);
-  EXPECT_NE(text.find("more than 10"), std::string::npos);
-}
-
-TEST_F(ControllerTest, ReadsSetsAgainWithThePolicy) {
-  const std::string sets = file_ + ".sets";
-  std::ofstream(sets) << "create web hash:ip family inet\nadd web 10.0.0.1\n";
-  auto connection = std::make_unique<MemorySwitch>();
-  switch_ = connection.get();
-  controller_ = std::make_unique<Controller>(
-      Controller::Options{"br0", file_, 252, {sets}}, std::move(connection),
-      nullptr, [this] { return now_; });
-  const std::string rule =
-      "-A PREROUTING -m set --match-set web src -j RMIRROR --target "
-      "192.0.2.9\n";
-  EXPECT_TRUE(Load(rule).first);
-  Flow("192.0.2.9").packets = 7;
-  std::ofstream(sets, std::ios::app) << "add web 10.0.0.2\n";
-  EXPECT_EQ(Finish(&Controller::Reload).second,
-            "br0: 1 rule, 6 flows: 1 added, 0 modified, 0 deleted\n");
-  EXPECT_EQ(ListRules()[0]["packets"], 7);
-  std::ofstream(sets, std::ios::app) << "add web x\n";
-  EXPECT_EQ(Finish(&Controller::Reload).second.substr(sets.size(), 33),
-            ":4:9: error: 'x' is no IPv4 entry");
-  std::remove(sets.c_str());
-  EXPECT_EQ(Finish(&Controller::Reload).second,
-            sets + ": cannot be read: No such file or directory\n");
 }
 
 TEST_F(ControllerTest, NeedsTheSwitchToListAndClear) {
