@@ -55,6 +55,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/stages.cc \
 	controller/stages.h \
 	controller/tap.h \
+	controller/status.cc \
+	controller/status.h \
 	controller/warnings.cc \
 	controller/warnings.h
 
@@ -66,6 +68,8 @@ controller_libcontroller_la_SOURCES = \
 	controller/controller.h \
 	controller/mirrored_bridge.cc \
 	controller/mirrored_bridge.h \
+	controller/mirrored_bridges.cc \
+	controller/mirrored_bridges.h \
 	controller/openflow_connection.cc \
 	controller/openflow_connection.h \
 	controller/ovs.h \

@@ -3,6 +3,7 @@
 #include "controller/controller.h"
 
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <set>
 #include <tuple>
@@ -23,6 +24,15 @@ constexpr int64_t kRetryAfter = 5000;  // Milliseconds.
 // "1 flow", "2 flows".
 std::string Count(size_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+// The time of day as in RFC 3339: "2026-01-31T23:59:59Z".
+std::string TimeOfDay() {
+  const std::time_t now = std::time(nullptr);
+  char text[sizeof "2026-01-31T23:59:59Z"];
+  struct tm utc;
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+  return text;
 }
 
 // The heads of the sets that `policy` refers to, by name: "create NAME hash:ip
@@ -321,6 +331,7 @@ void Controller::FinishSynchronization(const std::string& error,
         ": " + summary;
     VLOG_INFO("%s", text.c_str());
     last_error_.clear();
+    synchronized_ = TimeOfDay();
     for (const Done& done : std::exchange(served_, {})) {
       done(true, text + "\n");
     }
@@ -414,30 +425,29 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
   return list;
 }
 
-std::string Controller::Status() const {
-  std::string s = "bridge: " + options_.bridge + ", table " +
-                  std::to_string(options_.table) + "\n";
-  s += "switch: " + connection_->Describe() + "\n";
-  s += "tap: " +
-       (tap_config_ ? tap_config_->Describe()
-                    : "not set by this daemon: set other_config:"
-                      "rmirror-ingress-table=" +
-                          std::to_string(options_.table)) +
-       "\n";
-  s += "policy: " + options_.policy_file + ": ";
+nlohmann::json Controller::Status() const {
+  nlohmann::json status = {
+      {"bridge", options_.bridge},
+      {"table", options_.table},
+      {"switch", connection_->Describe()},
+      {"connected", connection_->IsConnected()},
+      {"tap", tap_config_ ? tap_config_->Describe()
+                          : "not set by this daemon: set other_config:"
+                            "rmirror-ingress-table=" +
+                                std::to_string(options_.table)},
+      {"policy", options_.policy_file},
+      {"in_force", HasPolicy()},
+      {"state", !last_error_.empty()     ? "out of date"
+                : due_ || synchronizing_ ? "being brought up to date"
+                                         : "up to date"},
+      {"error", last_error_},
+      {"synchronized", synchronized_}};
   if (loaded_) {
-    s += Count(loaded_->policy.rules.size(), "rule") + ", " +
-         std::to_string(loaded_->dormant.size()) + " dormant, " +
-         Count(flows_, "flow") + "\n";
-  } else {
-    s += "not in force\n";
+    status["rules"] = loaded_->policy.rules.size();
+    status["dormant"] = loaded_->dormant.size();
+    status["flows"] = flows_;
   }
-  s += "state: " +
-       (!last_error_.empty()     ? "out of date: " + last_error_
-        : due_ || synchronizing_ ? std::string("being brought up to date")
-                                 : std::string("up to date")) +
-       "\n";
-  return s;
+  return status;
 }
 
 }  // namespace ovs_rmirror

@@ -61,8 +61,9 @@ class Controller {
   // Whether there is a policy that the switch is, or will be, brought to.
   bool HasPolicy() const { return loaded_.has_value(); }
 
-  // What there is to know about the bridge, for people.
-  std::string Status() const;
+  // What there is to know about the switch and the policy in force, in the
+  // members that FormatStatus() says.
+  nlohmann::json Status() const;
 
  private:
   struct LoadedPolicy {
@@ -101,6 +102,7 @@ class Controller {
   bool zeroing_ = false;       // The one that is going on does.
   int64_t not_before_ = 0;     // Time of the next attempt.
   std::string last_error_;     // Of the last attempt; empty: in order.
+  std::string synchronized_;   // Time of the last success, in UTC.
   std::vector<Done> waiting_;  // For the next synchronization.
   std::vector<Done> served_;   // By the one that is going on.
 };

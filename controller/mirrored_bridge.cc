@@ -22,11 +22,17 @@ void LogLines(enum vlog_level level, const std::string& text) {
   }
 }
 
+std::string FirstLine(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
 }  // namespace
 
-MirroredBridge::MirroredBridge(PolicyFile file, uint64_t max_flows,
+MirroredBridge::MirroredBridge(std::string name, PolicyFile file,
+                               uint64_t max_flows,
                                std::unique_ptr<Controller> controller)
-    : file_(std::move(file)),
+    : name_(std::move(name)),
+      file_(std::move(file)),
       max_flows_(max_flows),
       controller_(std::move(controller)) {}
 
@@ -38,15 +44,26 @@ void MirroredBridge::Reload(Controller::Done done) {
     checked = CheckPolicy(text, max_flows_);
   }
   if (!checked.policy) {
+    policy_error_ = FirstLine(checked.messages);
+    checked.messages +=
+        name_ + ": " + file_.rules() + " is not loaded: " +
+        (controller_->HasPolicy() ? "the policy in force stays\n"
+                                  : "no policy is in force\n");
     LogLines(VLL_ERR, checked.messages);
-    VLOG_ERR("%s: not loaded: %s", file_.rules().c_str(),
-             controller_->HasPolicy() ? "the policy in force stays"
-                                      : "no policy is in force");
     done(false, checked.messages);
     return;
   }
+  policy_error_.clear();
   LogLines(VLL_WARN, checked.messages);
   controller_->Load(std::move(*checked.policy), std::move(done));
+}
+
+nlohmann::json MirroredBridge::Status() const {
+  nlohmann::json status = controller_->Status();
+  status["policy_error"] = policy_error_;
+  status["good"] = policy_error_.empty() && status["connected"] &&
+                   status["error"].get<std::string>().empty();
+  return status;
 }
 
 }  // namespace ovs_rmirror

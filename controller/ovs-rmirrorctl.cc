@@ -24,6 +24,7 @@
 #include "controller/rule_text.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
+#include "controller/status.h"
 #include "controller/warnings.h"
 
 namespace ovs_rmirror {
@@ -237,12 +238,19 @@ int Check(const SourceOptions& options) {
   return diagnostics.HasErrors() ? kExitFailed : kExitGood;
 }
 
-// Sends `command` to the daemon at `target`, a control socket or the name of a
-// program that has a pidfile.
-int Ask(const std::string& target, const char* command, std::string* reply) {
-  std::string socket = target;
-  if (!target.starts_with('/')) {
-    const std::string base = std::string(ovs_rundir()) + "/" + target;
+// Whom to ask, and about what.
+struct DaemonOptions {
+  // A control socket, or the name of a program that has a pidfile.
+  std::string target = "ovs-rmirrord";
+  std::string bridge;  // Empty: all.
+};
+
+// Sends `command` to the daemon, with the arguments `words` and the bridge.
+int Ask(const DaemonOptions& daemon, const char* command,
+        std::vector<std::string> words, std::string* reply) {
+  std::string socket = daemon.target;
+  if (!socket.starts_with('/')) {
+    const std::string base = std::string(ovs_rundir()) + "/" + daemon.target;
     const std::string pidfile = base + ".pid";
     const pid_t pid = read_pidfile(pidfile.c_str());
     if (pid < 0) {
@@ -253,13 +261,21 @@ int Ask(const std::string& target, const char* command, std::string* reply) {
     }
     socket = base + "." + std::to_string(pid) + ".ctl";
   }
+  if (!daemon.bridge.empty()) {
+    words.push_back(daemon.bridge);
+  }
+  std::vector<char*> arguments;
+  for (std::string& word : words) {
+    arguments.push_back(word.data());
+  }
   struct jsonrpc* client;
   int error = unixctl_client_create(socket.c_str(), &client);
   char* result = nullptr;
   char* failure = nullptr;
   if (!error) {
-    error =
-        unixctl_client_transact(client, command, 0, nullptr, &result, &failure);
+    error = unixctl_client_transact(client, command,
+                                    static_cast<int>(arguments.size()),
+                                    arguments.data(), &result, &failure);
     jsonrpc_close(client);
   }
   if (error) {
@@ -276,9 +292,9 @@ int Ask(const std::string& target, const char* command, std::string* reply) {
   return kExitGood;
 }
 
-int AskAndPrint(const std::string& target, const char* command) {
+int AskAndPrint(const DaemonOptions& daemon, const char* command) {
   std::string reply;
-  const int status = Ask(target, command, &reply);
+  const int status = Ask(daemon, command, {}, &reply);
   std::cout << reply;
   return status;
 }
@@ -358,18 +374,18 @@ class ListReader {
   std::string chains_;  // Lines that declare the user's chains.
 };
 
-// Asks for the rules in force, and prints what `format` makes of the answer.
-int AskForRules(
-    const std::string& target,
-    const std::function<std::string(const nlohmann::json&)>& format) {
+// Asks for `command`, whose answer is JSON, and gives the answer to `use`,
+// which returns the exit code.
+int AskForJson(const DaemonOptions& daemon, const char* command,
+               const std::vector<std::string>& words,
+               const std::function<int(const nlohmann::json&)>& use) {
   std::string reply;
-  const int status = Ask(target, "list", &reply);
+  const int status = Ask(daemon, command, words, &reply);
   if (status != kExitGood) {
     return status;
   }
   try {
-    std::cout << format(nlohmann::json::parse(reply));
-    return kExitGood;
+    return use(nlohmann::json::parse(reply));
   } catch (const std::invalid_argument& e) {
     std::cerr << e.what() << "\n";
   } catch (const std::exception& e) {
@@ -380,18 +396,64 @@ int AskForRules(
   return kExitFailed;
 }
 
-int List(const std::string& target, const std::string& chain, bool as_json,
+// Prints what `format` makes of the rules of each bridge in `lists`, under a
+// line `mark` and the bridge's name if they are several.
+int PrintLists(
+    const nlohmann::json& lists, const std::string& mark,
+    const std::function<std::string(const nlohmann::json&)>& format) {
+  if (!lists.is_array()) {
+    std::cout << format(lists);
+    return kExitGood;
+  }
+  int status = kExitGood;
+  std::string separator;
+  for (const nlohmann::json& list : lists) {
+    if (list.contains("error")) {
+      std::cerr << list.at("error").get<std::string>();
+      status = kExitFailed;
+      continue;
+    }
+    std::cout << separator << mark << list.at("bridge").get<std::string>()
+              << "\n"
+              << format(list);
+    separator = "\n";
+  }
+  return status;
+}
+
+int List(const DaemonOptions& daemon, const std::string& chain, bool as_json,
          const ListingOptions& options) {
-  return AskForRules(target, [&](const nlohmann::json& list) {
-    const std::vector<ListedChain> chains = ListReader(list).Read(chain);
-    return as_json ? list.dump(2) + "\n" : FormatListing(chains, options);
+  return AskForJson(daemon, "list", {}, [&](const nlohmann::json& lists) {
+    if (as_json) {
+      std::cout << lists.dump(2) << "\n";
+      return int{kExitGood};
+    }
+    return PrintLists(lists, "Bridge ", [&](const nlohmann::json& list) {
+      return FormatListing(ListReader(list).Read(chain), options);
+    });
   });
 }
 
-int Save(const std::string& target, bool with_counters) {
-  return AskForRules(target, [&](const nlohmann::json& list) {
-    return FormatSaved(ListReader(list).Read(""), with_counters);
+int Save(const DaemonOptions& daemon, bool with_counters) {
+  return AskForJson(daemon, "list", {}, [&](const nlohmann::json& lists) {
+    return PrintLists(lists, "# Bridge ", [&](const nlohmann::json& list) {
+      return FormatSaved(ListReader(list).Read(""), with_counters);
+    });
   });
+}
+
+// Fails if something is wrong with a bridge.
+int Status(const DaemonOptions& daemon, bool as_json) {
+  return AskForJson(
+      daemon, "status", {"--json"}, [&](const nlohmann::json& bridges) {
+        std::cout << (as_json ? bridges.dump(2) + "\n" : FormatStatus(bridges));
+        for (const nlohmann::json& bridge : bridges) {
+          if (!bridge.at("good").get<bool>()) {
+            return kExitFailed;
+          }
+        }
+        return kExitGood;
+      });
 }
 
 int Main(int argc, char** argv) {
@@ -401,17 +463,21 @@ int Main(int argc, char** argv) {
   CLI::App app(kSummary, "ovs-rmirrorctl");
   app.footer(kExitCodes);
   app.require_subcommand(1);
-  app.fallthrough();  // -t may stand behind the subcommand, too.
+  app.fallthrough();  // -t and -b may stand behind the subcommand, too.
   app.set_version_flag(
       "-V,--version",
       std::string("ovs-rmirrorctl (ovs-rmirror) ") + RMIRROR_VERSION);
-  std::string target = "ovs-rmirrord";
-  app.add_option("-t,--daemon", target,
+  DaemonOptions daemon;
+  app.add_option("-t,--daemon", daemon.target,
                  "the daemon's control socket, or its program name: the "
                  "pidfile in " +
                      std::string(ovs_rundir()) + " leads to the socket")
       ->type_name("SOCKET|NAME")
       ->capture_default_str();
+  app.add_option("-b,--bridge", daemon.bridge,
+                 "the bridge, as the daemon's option names it; all of the "
+                 "daemon's bridges if not given")
+      ->type_name("BRIDGE");
 
   const auto add_source = [](CLI::App* command, SourceOptions* options) {
     command
@@ -480,8 +546,9 @@ int Main(int argc, char** argv) {
       "Load the policy file again; one with an error changes nothing");
   CLI::App* clear = app.add_subcommand(
       "clear", "End the mirroring: remove the flows, until the next reload");
-  CLI::App* status =
-      app.add_subcommand("status", "Show what the daemon is doing");
+  CLI::App* status = app.add_subcommand(
+      "status", "Show what the daemon is doing; fails if something is wrong");
+  status->add_flag("--json", as_json, "as JSON");
 
   try {
     app.parse(argc, argv);
@@ -493,17 +560,17 @@ int Main(int argc, char** argv) {
   } else if (*compile) {
     return Compile(compile_options);
   } else if (*list) {
-    return List(target, list_chain, as_json, listing);
+    return List(daemon, list_chain, as_json, listing);
   } else if (*save) {
-    return Save(target, with_counters);
+    return Save(daemon, with_counters);
   } else if (*zero) {
-    return AskAndPrint(target, "zero");
+    return AskAndPrint(daemon, "zero");
   } else if (*reload) {
-    return AskAndPrint(target, "reload");
+    return AskAndPrint(daemon, "reload");
   } else if (*clear) {
-    return AskAndPrint(target, "clear");
+    return AskAndPrint(daemon, "clear");
   } else if (*status) {
-    return AskAndPrint(target, "status");
+    return Status(daemon, as_json);
   }
   return kExitUsage;
 }

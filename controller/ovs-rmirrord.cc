@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ovs-rmirrord: keeps a bridge mirroring as a policy file says.
+// ovs-rmirrord: keeps bridges mirroring as policy files say.
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,14 +12,19 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/controller.h"
 #include "controller/mirrored_bridge.h"
+#include "controller/mirrored_bridges.h"
 #include "controller/openflow_connection.h"
 #include "controller/ovs.h"
 #include "controller/policy_file.h"
+#include "controller/status.h"
 #include "controller/tap_config.h"
 
 VLOG_DEFINE_THIS_MODULE(ovs_rmirrord);
@@ -31,9 +36,13 @@ namespace {
 constexpr int kDefaultTable = 252;
 constexpr int kMaxTable = 253;
 
-struct DaemonOptions {
+struct BridgeOptions {
   std::string bridge;  // Name or connection method.
   std::string policy;
+};
+
+struct DaemonOptions {
+  std::vector<BridgeOptions> bridges;
   std::string database;
   int table = kDefaultTable;
   std::vector<std::string> set_files;
@@ -43,14 +52,18 @@ struct DaemonOptions {
 
 [[noreturn]] void Usage() {
   std::printf(
-      "%s: keeps an Open vSwitch bridge mirroring as a policy file says\n"
-      "usage: %s --bridge=BRIDGE --policy=FILE [OPTIONS]\n"
+      "%s: keeps Open vSwitch bridges mirroring as policy files say\n"
+      "usage: %s --bridge=BRIDGE[,policy=FILE]... [--policy=FILE] [OPTIONS]\n"
       "\n"
       "Required:\n"
-      "  --bridge=NAME|CONNECTION  the bridge, by its name, which stands for\n"
+      "  --bridge=NAME|CONNECTION[,policy=FILE]\n"
+      "                            a bridge, by its name, which stands for\n"
       "                            unix:%s/NAME.mgmt,\n"
-      "                            or by an OpenFlow connection method\n"
-      "  --policy=FILE             the policy, see ovs-rmirror.policy(5)\n"
+      "                            or by an OpenFlow connection method; may "
+      "be\n"
+      "                            given several times\n"
+      "  --policy=FILE             the policy, see ovs-rmirror.policy(5), of\n"
+      "                            bridges that name none of their own\n"
       "\n"
       "Optional:\n"
       "  --table=N                 the tap table, 1 to %d (default: %d)\n"
@@ -74,7 +87,7 @@ struct DaemonOptions {
       "  -h, --help                display this help message\n"
       "  -V, --version             display version information\n"
       "\n"
-      "SIGHUP reloads the policy.  Removing the daemon leaves the mirror as "
+      "SIGHUP reloads the policies.  Removing the daemon leaves the mirror as "
       "it is;\n"
       "\"ovs-rmirrorctl clear\" ends it.\n");
   std::exit(EXIT_SUCCESS);
@@ -111,6 +124,48 @@ std::string AbsoluteName(const char* file) {
   return result;
 }
 
+// "BRIDGE[,policy=FILE]" of --bridge.
+BridgeOptions ParseBridge(const std::string& text) {
+  BridgeOptions options;
+  const size_t comma = text.find(',');
+  options.bridge = text.substr(0, comma);
+  if (options.bridge.empty()) {
+    ovs_fatal(0, "--bridge: \"%s\" names no bridge", text.c_str());
+  }
+  if (comma != std::string::npos) {
+    const std::string key = "policy=";
+    const std::string rest = text.substr(comma + 1);
+    if (!rest.starts_with(key) || rest == key) {
+      ovs_fatal(0, "--bridge: \"%s\" is not policy=FILE", rest.c_str());
+    }
+    options.policy = AbsoluteName(rest.substr(key.size()).c_str());
+  }
+  return options;
+}
+
+// Gives bridges that have no policy of their own `policy`.
+void CompleteBridges(const std::string& policy,
+                     std::vector<BridgeOptions>* bridges) {
+  if (bridges->empty()) {
+    ovs_fatal(0, "--bridge is required; use --help for usage");
+  }
+  std::set<std::string> names;
+  for (BridgeOptions& bridge : *bridges) {
+    if (!names.insert(bridge.bridge).second) {
+      ovs_fatal(0, "--bridge: %s is given twice", bridge.bridge.c_str());
+    }
+    if (bridge.policy.empty()) {
+      bridge.policy = policy;
+    }
+    if (bridge.policy.empty()) {
+      ovs_fatal(0,
+                "%s has no policy: --policy, or --bridge=%s,policy=FILE, is "
+                "required; use --help for usage",
+                bridge.bridge.c_str(), bridge.bridge.c_str());
+    }
+  }
+}
+
 DaemonOptions ParseOptions(int argc, char** argv) {
   enum {
     OPT_BRIDGE = UCHAR_MAX + 1,
@@ -145,6 +200,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
   };
 
   DaemonOptions options;
+  std::string policy;  // Of bridges without their own.
   options.database = std::string("unix:") + ovs_rundir() + "/db.sock";
   char* short_options = ovs_cmdl_long_options_to_short_options(long_options);
   for (;;) {
@@ -154,10 +210,10 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     }
     switch (c) {
       case OPT_BRIDGE:
-        options.bridge = optarg;
+        options.bridges.push_back(ParseBridge(optarg));
         break;
       case OPT_POLICY:
-        options.policy = AbsoluteName(optarg);
+        policy = AbsoluteName(optarg);
         break;
       case OPT_TABLE:
         options.table = ParseTable(optarg);
@@ -201,12 +257,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
   if (optind < argc) {
     ovs_fatal(0, "\"%s\" is no option; use --help for usage", argv[optind]);
   }
-  if (options.bridge.empty()) {
-    ovs_fatal(0, "--bridge is required; use --help for usage");
-  }
-  if (options.policy.empty()) {
-    ovs_fatal(0, "--policy is required; use --help for usage");
-  }
+  CompleteBridges(policy, &options.bridges);
   return options;
 }
 
@@ -251,42 +302,56 @@ Controller::Done ReplyTo(struct unixctl_conn* conn) {
   };
 }
 
-MirroredBridge* BridgeOf(void* aux) {
-  return static_cast<MirroredBridge*>(aux);
+MirroredBridges& BridgesOf(void* aux) {
+  return *static_cast<MirroredBridges*>(aux);
 }
 
-void RegisterCommands(MirroredBridge* bridge, bool* exiting) {
+// The bridge that a command names last, or an empty string.
+std::string BridgeArgument(int argc, const char** argv) {
+  return argc > 1 ? argv[argc - 1] : "";
+}
+
+// status [--json] [BRIDGE]
+void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
+                 void* aux) {
+  const bool as_json = argc > 1 && std::string(argv[1]) == "--json";
+  const std::string bridge = BridgeArgument(argc - as_json, argv + as_json);
+  const nlohmann::json status = BridgesOf(aux).Status(bridge);
+  if (status.empty()) {
+    BridgesOf(aux).List(bridge, ReplyTo(conn));  // Which says what is wrong.
+    return;
+  }
+  unixctl_command_reply(
+      conn, (as_json ? status.dump() : FormatStatus(status)).c_str());
+}
+
+void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
   unixctl_command_register(
-      "reload", "", 0, 0,
-      [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        BridgeOf(aux)->Reload(ReplyTo(conn));
+      "reload", "[BRIDGE]", 0, 1,
+      [](struct unixctl_conn* conn, int argc, const char** argv, void* aux) {
+        BridgesOf(aux).Reload(BridgeArgument(argc, argv), ReplyTo(conn));
       },
-      bridge);
+      bridges);
   unixctl_command_register(
-      "clear", "", 0, 0,
-      [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        BridgeOf(aux)->controller().Clear(ReplyTo(conn));
+      "clear", "[BRIDGE]", 0, 1,
+      [](struct unixctl_conn* conn, int argc, const char** argv, void* aux) {
+        BridgesOf(aux).Clear(BridgeArgument(argc, argv), ReplyTo(conn));
       },
-      bridge);
+      bridges);
   unixctl_command_register(
-      "zero", "", 0, 0,
-      [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        BridgeOf(aux)->controller().Zero(ReplyTo(conn));
+      "zero", "[BRIDGE]", 0, 1,
+      [](struct unixctl_conn* conn, int argc, const char** argv, void* aux) {
+        BridgesOf(aux).Zero(BridgeArgument(argc, argv), ReplyTo(conn));
       },
-      bridge);
+      bridges);
   unixctl_command_register(
-      "list", "", 0, 0,
-      [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        BridgeOf(aux)->controller().List(ReplyTo(conn));
+      "list", "[BRIDGE]", 0, 1,
+      [](struct unixctl_conn* conn, int argc, const char** argv, void* aux) {
+        BridgesOf(aux).List(BridgeArgument(argc, argv), ReplyTo(conn));
       },
-      bridge);
-  unixctl_command_register(
-      "status", "", 0, 0,
-      [](struct unixctl_conn* conn, int, const char**, void* aux) {
-        unixctl_command_reply(conn,
-                              BridgeOf(aux)->controller().Status().c_str());
-      },
-      bridge);
+      bridges);
+  unixctl_command_register("status", "[--json] [BRIDGE]", 0, 2, ReplyStatus,
+                           bridges);
   unixctl_command_register(
       "exit", "", 0, 0,
       [](struct unixctl_conn* conn, int, const char**, void* aux) {
@@ -298,19 +363,20 @@ void RegisterCommands(MirroredBridge* bridge, bool* exiting) {
 
 int64_t Now() { return time_msec(); }
 
-MirroredBridge CreateBridge(const DaemonOptions& options) {
+std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
+                                             const BridgeOptions& bridge) {
   Controller::Options controller_options;
-  controller_options.bridge = options.bridge;
-  controller_options.policy_file = options.policy;
+  controller_options.bridge = bridge.bridge;
+  controller_options.policy_file = bridge.policy;
   controller_options.table = static_cast<uint8_t>(options.table);
   controller_options.max_flows = options.max_flows;
 
-  std::string target = options.bridge;
+  std::string target = bridge.bridge;
   std::unique_ptr<TapConfig> tap_config;
   if (vconn_verify_name(target.c_str())) {
     target =
-        std::string("unix:") + ovs_rundir() + "/" + options.bridge + ".mgmt";
-    tap_config = OvsdbTapConfig(options.database, options.bridge,
+        std::string("unix:") + ovs_rundir() + "/" + bridge.bridge + ".mgmt";
+    tap_config = OvsdbTapConfig(options.database, bridge.bridge,
                                 controller_options.table);
   } else {
     VLOG_INFO(
@@ -318,12 +384,24 @@ MirroredBridge CreateBridge(const DaemonOptions& options) {
         "make sure that its other_config:rmirror-ingress-table is %d",
         target.c_str(), options.table);
   }
-  return MirroredBridge(
-      PolicyFile(options.policy, options.set_files), options.max_flows,
+  return std::make_unique<MirroredBridge>(
+      bridge.bridge, PolicyFile(bridge.policy, options.set_files),
+      options.max_flows,
       std::make_unique<Controller>(
           std::move(controller_options),
           OpenFlowConnect(target, static_cast<uint8_t>(options.table)),
           std::move(tap_config), Now));
+}
+
+// Loads the policy of each bridge.  Returns false if that fails for all of
+// them: then there is nothing to do.
+bool LoadAtStart(const DaemonOptions& options, MirroredBridges* bridges) {
+  bool any = false;
+  for (const BridgeOptions& bridge : options.bridges) {
+    bridges->Reload(bridge.bridge,
+                    [&any](bool good, const std::string&) { any |= good; });
+  }
+  return any;
 }
 
 int Main(int argc, char** argv) {
@@ -339,30 +417,27 @@ int Main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   bool exiting = false;
-  MirroredBridge bridge = CreateBridge(options);
-  RegisterCommands(&bridge, &exiting);
-
-  // At start there is no policy that could stay in force instead.
-  bridge.Reload([&](bool good, const std::string&) {
-    if (!good) {
-      ovs_fatal(0, "%s: not loaded, see the log", options.policy.c_str());
-    }
-  });
+  MirroredBridges bridges;
+  for (const BridgeOptions& bridge : options.bridges) {
+    bridges.Add(CreateBridge(options, bridge));
+  }
+  RegisterCommands(&bridges, &exiting);
+  if (!LoadAtStart(options, &bridges)) {
+    ovs_fatal(0, "no policy could be loaded, see the log");
+  }
   daemonize_complete();
   VLOG_INFO("ovs-rmirrord %s", RMIRROR_VERSION);
 
   while (!exiting) {
     if (TakeHangup()) {
-      VLOG_INFO("SIGHUP: reloading %s", options.policy.c_str());
-      bridge.Reload([](bool, const std::string&) {});
+      VLOG_INFO("SIGHUP: reloading");
+      bridges.Reload("", [](bool, const std::string&) {});
     }
     unixctl_server_run(unixctl);
-    bridge.controller().Run();
+    bridges.Run();
 
     unixctl_server_wait(unixctl);
-    if (const std::optional<int64_t> when = bridge.controller().Wait()) {
-      poll_timer_wait_until(*when);
-    }
+    bridges.Wait();
     poll_fd_wait(hangup_pipe[0], POLLIN);
     if (exiting) {
       poll_immediate_wake();

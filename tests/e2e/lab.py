@@ -340,9 +340,13 @@ class Switch:
 
     def rmirrord(self, policy, *options):
         """Starts the controller for br0 with the file 'policy'."""
+        return self.daemon("--bridge", "br0", "--policy", policy, *options)
+
+    def daemon(self, *options):
+        """Starts the controller with 'options'."""
         process = self._start(
             self.programs.rmirrord(), "--pidfile", "--log-file",
-            "-vconsole:off", "--bridge", "br0", "--policy", policy, *options)
+            "-vconsole:off", *options)
         self.controllers.append(process)
         return process
 

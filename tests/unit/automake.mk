@@ -29,6 +29,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/rules_test.cc \
 	tests/unit/scanner_test.cc \
 	tests/unit/stages_test.cc \
+	tests/unit/status_test.cc \
 	tests/unit/warnings_test.cc
 tests_unit_rmirror_unit_LDADD = \
 	controller/libcontroller.la \

@@ -344,7 +344,9 @@ TEST_F(ControllerTest, ListsRulesAsJson) {
 TEST_F(ControllerTest, TellsWhatTheSwitchRefusesAndTriesAgain) {
   switch_->refusal = "no";
   EXPECT_EQ(Load(kTo9), std::make_pair(false, std::string("br0: no\n")));
-  EXPECT_NE(controller_->Status().find("out of date: no"), std::string::npos);
+  EXPECT_EQ(controller_->Status()["state"], "out of date");
+  EXPECT_EQ(controller_->Status()["error"], "no");
+  EXPECT_EQ(controller_->Status()["synchronized"], "");
   switch_->refusal = "";
   now_ += 4999;
   Run();
@@ -353,7 +355,9 @@ TEST_F(ControllerTest, TellsWhatTheSwitchRefusesAndTriesAgain) {
   now_ += 1;
   Run();
   EXPECT_EQ(switch_->applied, 1);
-  EXPECT_NE(controller_->Status().find("state: up to date"), std::string::npos);
+  EXPECT_EQ(controller_->Status()["state"], "up to date");
+  EXPECT_EQ(controller_->Status()["error"], "");
+  EXPECT_NE(controller_->Status()["synchronized"], "");
 }
 
 TEST_F(ControllerTest, AnswersACommandWhenTheConnectionBreaks) {

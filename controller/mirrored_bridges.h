@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bridges of a daemon, and the commands for one or all of them.
+
+#ifndef CONTROLLER_MIRRORED_BRIDGES_H
+#define CONTROLLER_MIRRORED_BRIDGES_H
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/mirrored_bridge.h"
+
+namespace ovs_rmirror {
+
+class MirroredBridges {
+ public:
+  using Done = Controller::Done;
+
+  void Add(std::unique_ptr<MirroredBridge> bridge);
+
+  // Makes progress without blocking.  Wait() makes the next poll_block() wake
+  // up when there is more to do.
+  void Run();
+  void Wait();
+
+  // Commands for the bridge of this name, or for all, if `bridge` is empty.
+  // `done` is called once, when the last of them is done: the command was good
+  // if it was for each.
+  void Reload(const std::string& bridge, Done done);
+  void Clear(const std::string& bridge, Done done);
+  void Zero(const std::string& bridge, Done done);
+
+  // Says what Controller::List() says of a bridge.  Of several, an array; a
+  // bridge that cannot be reached has only the members "bridge" and "error"
+  // there.
+  void List(const std::string& bridge, Done done);
+
+  // An array: see FormatStatus().  Empty if there is no such bridge.
+  nlohmann::json Status(const std::string& bridge) const;
+
+ private:
+  struct Outcome {
+    bool good = false;
+    std::string text;
+  };
+  using Command = std::function<void(MirroredBridge&, Done)>;
+
+  std::vector<MirroredBridge*> Find(const std::string& bridge) const;
+  std::string Unknown(const std::string& bridge) const;
+  void Start(const std::vector<MirroredBridge*>& bridges,
+             const Command& command,
+             std::function<void(const std::vector<Outcome>&)> finish) const;
+  void ForEach(const std::string& bridge, const Command& command,
+               Done done) const;
+
+  std::vector<std::unique_ptr<MirroredBridge>> bridges_;
+};
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_MIRRORED_BRIDGES_H

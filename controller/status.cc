@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/status.h"
+
+namespace ovs_rmirror {
+
+namespace {
+
+std::string FormatBridge(const nlohmann::json& bridge) {
+  const auto text = [&bridge](const char* member) {
+    return bridge.at(member).get<std::string>();
+  };
+  const auto number = [&bridge](const char* member) {
+    return std::to_string(bridge.at(member).get<uint64_t>());
+  };
+  std::string s = "bridge: " + text("bridge") + ", table " + number("table") +
+                  "\nswitch: " + text("switch") + "\ntap: " + text("tap") +
+                  "\npolicy: " + text("policy") + ": ";
+  if (bridge.at("in_force").get<bool>()) {
+    s += number("rules") + " rules, " + number("dormant") + " dormant, " +
+         number("flows") + " flows\n";
+  } else {
+    s += "not in force\n";
+  }
+  const std::string policy_error = text("policy_error");
+  if (!policy_error.empty()) {
+    s += "policy error: " + policy_error + "\n";
+  }
+  s += "state: " + text("state");
+  if (const std::string error = text("error"); !error.empty()) {
+    s += ": " + error;
+  }
+  s += "\n";
+  if (const std::string time = text("synchronized"); !time.empty()) {
+    s += "synchronized: " + time + "\n";
+  }
+  return s;
+}
+
+}  // namespace
+
+std::string FormatStatus(const nlohmann::json& bridges) {
+  std::string s;
+  for (const nlohmann::json& bridge : bridges) {
+    s += (s.empty() ? "" : "\n") + FormatBridge(bridge);
+  }
+  return s;
+}
+
+}  // namespace ovs_rmirror

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a daemon says about itself.
+
+#ifndef CONTROLLER_STATUS_H
+#define CONTROLLER_STATUS_H
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace ovs_rmirror {
+
+// Returns `bridges`, an array, for people.  The members of each element:
+//
+//   bridge        its name or connection
+//   table         the tap table
+//   switch        the connection: "connected to unix:..."
+//   connected     whether there is one
+//   tap           whether the tap table is set
+//   policy        the file's name
+//   policy_error  why the file is not what is in force; empty if it is
+//   in_force      whether a policy is; if so:
+//     rules       how many it has
+//     dormant     how many of these wait for a port
+//     flows       how many flows it takes
+//   state         "up to date", "being brought up to date", "out of date"
+//   error         why the switch is out of date; empty if it is not
+//   synchronized  when the switch was brought up to date, RFC 3339; empty:
+//   never good          whether nothing is wrong
+std::string FormatStatus(const nlohmann::json& bridges);
+
+}  // namespace ovs_rmirror
+
+#endif  // CONTROLLER_STATUS_H

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/status.h"
+
+#include <gtest/gtest.h>
+
+namespace ovs_rmirror {
+namespace {
+
+nlohmann::json GoodBridge() {
+  return {{"bridge", "br0"},    {"table", 252},
+          {"switch", "up"},     {"connected", true},
+          {"tap", "set"},       {"policy", "test.policy"},
+          {"policy_error", ""}, {"in_force", true},
+          {"rules", 3},         {"dormant", 1},
+          {"flows", 7},         {"state", "up to date"},
+          {"error", ""},        {"synchronized", "2026-01-31T23:59:59Z"},
+          {"good", true}};
+}
+
+TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
+  nlohmann::json other = GoodBridge();
+  other["bridge"] = "br1";
+  const std::string text =
+      FormatStatus(nlohmann::json::array({GoodBridge(), other}));
+  EXPECT_EQ(text.substr(0, text.find("\n\n") + 2),
+            "bridge: br0, table 252\n"
+            "switch: up\n"
+            "tap: set\n"
+            "policy: test.policy: 3 rules, 1 dormant, 7 flows\n"
+            "state: up to date\n"
+            "synchronized: 2026-01-31T23:59:59Z\n"
+            "\n");
+  EXPECT_NE(text.find("\n\nbridge: br1, table 252\n"), std::string::npos);
+}
+
+TEST(FormatStatusTest, SaysWhatIsWrong) {
+  nlohmann::json bridge = GoodBridge();
+  bridge["in_force"] = false;
+  bridge["policy_error"] = "test.policy:1:1: error: no";
+  bridge["state"] = "out of date";
+  bridge["error"] = "refused";
+  bridge["synchronized"] = "";
+  EXPECT_EQ(FormatStatus(nlohmann::json::array({bridge})),
+            "bridge: br0, table 252\n"
+            "switch: up\n"
+            "tap: set\n"
+            "policy: test.policy: not in force\n"
+            "policy error: test.policy:1:1: error: no\n"
+            "state: out of date: refused\n");
+}
+
+}  // namespace
+}  // namespace ovs_rmirror
