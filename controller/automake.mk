@@ -26,6 +26,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/flows.h \
 	controller/ipset.cc \
 	controller/ipset.h \
+	controller/last_good.cc \
+	controller/last_good.h \
 	controller/listing.cc \
 	controller/listing.h \
 	controller/masked.cc \
@@ -66,6 +68,8 @@ controller_libcontroller_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_libcontroller_la_SOURCES = \
 	controller/controller.cc \
 	controller/controller.h \
+	controller/file_watch.cc \
+	controller/file_watch.h \
 	controller/mirrored_bridge.cc \
 	controller/mirrored_bridge.h \
 	controller/mirrored_bridges.cc \

@@ -2,6 +2,7 @@
 
 #include "controller/mirrored_bridge.h"
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -28,25 +29,63 @@ std::string FirstLine(const std::string& text) {
 
 }  // namespace
 
-MirroredBridge::MirroredBridge(std::string name, PolicyFile file,
-                               uint64_t max_flows,
-                               std::unique_ptr<Controller> controller)
-    : name_(std::move(name)),
-      file_(std::move(file)),
-      max_flows_(max_flows),
-      controller_(std::move(controller)) {}
+MirroredBridge::MirroredBridge(Options options,
+                               std::unique_ptr<Controller> controller,
+                               std::function<int64_t()> now)
+    : options_(std::move(options)),
+      controller_(std::move(controller)),
+      now_(std::move(now)) {
+  if (options_.watch) {
+    std::vector<std::string> files = options_.file.sets();
+    files.push_back(options_.file.rules());
+    watch_.emplace(std::move(files));
+    LogWatchError();
+  }
+  if (!options_.state_dir.empty()) {
+    last_good_.emplace(options_.state_dir, options_.name);
+  }
+}
+
+void MirroredBridge::LogWatchError() {
+  if (watch_->error() != logged_watch_error_) {
+    logged_watch_error_ = watch_->error();
+    if (!logged_watch_error_.empty()) {
+      VLOG_ERR(
+          "%s: changes of the policy are not noticed: %s: reload it by "
+          "command",
+          name().c_str(), logged_watch_error_.c_str());
+    }
+  }
+}
+
+void MirroredBridge::Run() {
+  if (watch_ && watch_->Run(now_())) {
+    LogWatchError();
+    VLOG_INFO("%s: the policy has changed: reloading", name().c_str());
+    Reload([](bool, const std::string&) {});
+  }
+  controller_->Run();
+}
+
+std::optional<int64_t> MirroredBridge::Wait() {
+  const std::optional<int64_t> controller = controller_->Wait();
+  const std::optional<int64_t> watch = watch_ ? watch_->Wait() : std::nullopt;
+  return controller && watch ? std::min(*controller, *watch)
+         : controller        ? controller
+                             : watch;
+}
 
 void MirroredBridge::Reload(Controller::Done done) {
   PolicyText text;
   CheckedPolicy checked;
-  checked.messages = file_.Read(&text);
+  checked.messages = options_.file.Read(&text);
   if (checked.messages.empty()) {
-    checked = CheckPolicy(text, max_flows_);
+    checked = CheckPolicy(text, options_.max_flows);
   }
   if (!checked.policy) {
     policy_error_ = FirstLine(checked.messages);
     checked.messages +=
-        name_ + ": " + file_.rules() + " is not loaded: " +
+        name() + ": " + options_.file.rules() + " is not loaded: " +
         (controller_->HasPolicy() ? "the policy in force stays\n"
                                   : "no policy is in force\n");
     LogLines(VLL_ERR, checked.messages);
@@ -54,13 +93,69 @@ void MirroredBridge::Reload(Controller::Done done) {
     return;
   }
   policy_error_.clear();
+  using_last_good_ = false;
   LogLines(VLL_WARN, checked.messages);
+  Keep(text);
   controller_->Load(std::move(*checked.policy), std::move(done));
+}
+
+// Keeps the good policy `text` for a start at which there is none.
+void MirroredBridge::Keep(const PolicyText& text) {
+  if (!last_good_ || text == kept_) {
+    return;
+  }
+  const std::string error = last_good_->Write(text);
+  if (error.empty()) {
+    kept_ = text;
+  } else {
+    kept_.reset();
+    if (error != keep_error_) {
+      VLOG_WARN(
+          "%s: the policy is in force, but not kept for the next start: "
+          "%s",
+          name().c_str(), error.c_str());
+    }
+  }
+  keep_error_ = error;
+}
+
+bool MirroredBridge::LoadAtStart() {
+  Reload([](bool, const std::string&) {});
+  if (!controller_->HasPolicy() && last_good_) {
+    LoadLastGood();
+  }
+  return controller_->HasPolicy();
+}
+
+void MirroredBridge::LoadLastGood() {
+  PolicyText text;
+  CheckedPolicy checked;
+  checked.messages = last_good_->Read(&text);
+  if (checked.messages.empty()) {
+    checked = CheckPolicy(text, options_.max_flows);
+  } else {
+    checked.messages += "\n";
+  }
+  if (!checked.policy) {
+    VLOG_ERR("%s: there is no last good policy, either:", name().c_str());
+    LogLines(VLL_ERR, checked.messages);
+    return;
+  }
+  VLOG_ERR("%s: the last good policy is used instead of %s: %s", name().c_str(),
+           options_.file.rules().c_str(), last_good_->name().c_str());
+  kept_ = std::move(text);
+  using_last_good_ = true;
+  controller_->Load(std::move(*checked.policy),
+                    [](bool, const std::string&) {});
 }
 
 nlohmann::json MirroredBridge::Status() const {
   nlohmann::json status = controller_->Status();
   status["policy_error"] = policy_error_;
+  status["last_good"] = using_last_good_ ? last_good_->name() : "";
+  status["keep_error"] = keep_error_;
+  status["watch"] = watch_ && watch_->error().empty();
+  status["watch_error"] = watch_ ? watch_->error() : "";
   status["good"] = policy_error_.empty() && status["connected"] &&
                    status["error"].get<std::string>().empty();
   return status;

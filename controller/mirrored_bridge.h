@@ -6,40 +6,69 @@
 #define CONTROLLER_MIRRORED_BRIDGE_H
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "controller/controller.h"
+#include "controller/file_watch.h"
+#include "controller/last_good.h"
 #include "controller/policy_file.h"
 
 namespace ovs_rmirror {
 
 class MirroredBridge {
  public:
-  // `name`: as messages call it.  A policy in `file` may take up to `max_flows`
-  // flows.
-  MirroredBridge(std::string name, PolicyFile file, uint64_t max_flows,
-                 std::unique_ptr<Controller> controller);
+  struct Options {
+    std::string name;  // As messages call it.
+    PolicyFile file;
+    uint64_t max_flows = kMaxFlows;  // That a policy may take.
+    bool watch = false;              // Reload when the files change.
+    std::string state_dir = {};      // For the last good policy; empty: none.
+  };
+
+  // `now` returns milliseconds that never go back.
+  MirroredBridge(Options options, std::unique_ptr<Controller> controller,
+                 std::function<int64_t()> now);
+
+  // Makes progress without blocking.  Wait() makes the next poll_block() wake
+  // up when there is more to do, and returns the time of `now` at which it must
+  // in any case, if there is one.
+  void Run();
+  std::optional<int64_t> Wait();
 
   // Reads the files and brings the switch to their policy.  If they have an
   // error, nothing changes.  Calls `done` as Controller::Load() does.
   void Reload(Controller::Done done);
 
+  // Like Reload(), but if the files have an error, takes the last good policy
+  // instead, if one was kept.  Returns whether there is a policy now.
+  bool LoadAtStart();
+
   // See FormatStatus().
   nlohmann::json Status() const;
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return options_.name; }
   Controller& controller() { return *controller_; }
-  const Controller& controller() const { return *controller_; }
 
  private:
-  const std::string name_;
-  const PolicyFile file_;
-  const uint64_t max_flows_;
-  const std::unique_ptr<Controller> controller_;
+  void LoadLastGood();
+  void Keep(const PolicyText& text);
+  void LogWatchError();
 
-  std::string policy_error_;  // Of the last Reload().
+  const Options options_;
+  const std::unique_ptr<Controller> controller_;
+  const std::function<int64_t()> now_;
+  std::optional<FileWatch> watch_;
+  std::optional<LastGood> last_good_;
+
+  std::string policy_error_;        // Of the last Reload().
+  bool using_last_good_ = false;    // Instead of the files.
+  std::optional<PolicyText> kept_;  // In `last_good_`, as far as we know.
+  std::string keep_error_;          // Of the last attempt to keep a policy.
+  std::string logged_watch_error_;
 };
 
 }  // namespace ovs_rmirror

@@ -14,16 +14,24 @@ void MirroredBridges::Add(std::unique_ptr<MirroredBridge> bridge) {
 
 void MirroredBridges::Run() {
   for (const auto& bridge : bridges_) {
-    bridge->controller().Run();
+    bridge->Run();
   }
 }
 
 void MirroredBridges::Wait() {
   for (const auto& bridge : bridges_) {
-    if (const std::optional<int64_t> when = bridge->controller().Wait()) {
+    if (const std::optional<int64_t> when = bridge->Wait()) {
       poll_timer_wait_until(*when);
     }
   }
+}
+
+bool MirroredBridges::LoadAtStart() {
+  bool any = false;
+  for (const auto& bridge : bridges_) {
+    any = bridge->LoadAtStart() || any;
+  }
+  return any;
 }
 
 std::vector<MirroredBridge*> MirroredBridges::Find(

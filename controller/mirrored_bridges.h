@@ -23,6 +23,10 @@ class MirroredBridges {
 
   void Add(std::unique_ptr<MirroredBridge> bridge);
 
+  // Loads the policy of each bridge.  Returns false if no bridge has one then:
+  // there is nothing to do.
+  bool LoadAtStart();
+
   // Makes progress without blocking.  Wait() makes the next poll_block() wake
   // up when there is more to do.
   void Run();

@@ -47,6 +47,8 @@ struct DaemonOptions {
   int table = kDefaultTable;
   std::vector<std::string> set_files;
   uint64_t max_flows = ovs_rmirror::kMaxFlows;
+  bool watch = false;
+  std::string state_dir;
   const char* unixctl = nullptr;
 };
 
@@ -72,6 +74,9 @@ struct DaemonOptions {
       "                            may be given several times\n"
       "  --max-flows=N             refuse a policy that takes more flows\n"
       "                            (default: %llu)\n"
+      "  --watch                   reload when the files change\n"
+      "  --state-dir=FOLDER        keep a copy of good policies there, for a\n"
+      "                            start with a bad one\n"
       "  --db=SERVER               the database in which a bridge given by\n"
       "                            name gets its tap table set\n"
       "                            (default: unix:%s/db.sock)\n",
@@ -173,6 +178,8 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     OPT_TABLE,
     OPT_SETS,
     OPT_MAX_FLOWS,
+    OPT_WATCH,
+    OPT_STATE_DIR,
     OPT_DB,
     OPT_UNIXCTL,
     OPT_PEER_CA_CERT,
@@ -187,6 +194,8 @@ DaemonOptions ParseOptions(int argc, char** argv) {
       {"table", required_argument, nullptr, OPT_TABLE},
       {"sets", required_argument, nullptr, OPT_SETS},
       {"max-flows", required_argument, nullptr, OPT_MAX_FLOWS},
+      {"watch", no_argument, nullptr, OPT_WATCH},
+      {"state-dir", required_argument, nullptr, OPT_STATE_DIR},
       {"db", required_argument, nullptr, OPT_DB},
       {"unixctl", required_argument, nullptr, OPT_UNIXCTL},
       {"help", no_argument, nullptr, 'h'},
@@ -223,6 +232,12 @@ DaemonOptions ParseOptions(int argc, char** argv) {
         break;
       case OPT_MAX_FLOWS:
         options.max_flows = ParseMaxFlows(optarg);
+        break;
+      case OPT_WATCH:
+        options.watch = true;
+        break;
+      case OPT_STATE_DIR:
+        options.state_dir = AbsoluteName(optarg);
         break;
       case OPT_DB:
         options.database = optarg;
@@ -384,24 +399,16 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
         "make sure that its other_config:rmirror-ingress-table is %d",
         target.c_str(), options.table);
   }
-  return std::make_unique<MirroredBridge>(
+  MirroredBridge::Options bridge_options = {
       bridge.bridge, PolicyFile(bridge.policy, options.set_files),
-      options.max_flows,
+      options.max_flows, options.watch, options.state_dir};
+  return std::make_unique<MirroredBridge>(
+      std::move(bridge_options),
       std::make_unique<Controller>(
           std::move(controller_options),
           OpenFlowConnect(target, static_cast<uint8_t>(options.table)),
-          std::move(tap_config), Now));
-}
-
-// Loads the policy of each bridge.  Returns false if that fails for all of
-// them: then there is nothing to do.
-bool LoadAtStart(const DaemonOptions& options, MirroredBridges* bridges) {
-  bool any = false;
-  for (const BridgeOptions& bridge : options.bridges) {
-    bridges->Reload(bridge.bridge,
-                    [&any](bool good, const std::string&) { any |= good; });
-  }
-  return any;
+          std::move(tap_config), Now),
+      Now);
 }
 
 int Main(int argc, char** argv) {
@@ -422,7 +429,7 @@ int Main(int argc, char** argv) {
     bridges.Add(CreateBridge(options, bridge));
   }
   RegisterCommands(&bridges, &exiting);
-  if (!LoadAtStart(options, &bridges)) {
+  if (!bridges.LoadAtStart()) {
     ovs_fatal(0, "no policy could be loaded, see the log");
   }
   daemonize_complete();

@@ -22,19 +22,19 @@ std::string FormatBridge(const nlohmann::json& bridge) {
   } else {
     s += "not in force\n";
   }
-  const std::string policy_error = text("policy_error");
-  if (!policy_error.empty()) {
-    s += "policy error: " + policy_error + "\n";
-  }
+  const auto line = [&](const char* what, const char* member) {
+    const std::string value = text(member);
+    return value.empty() ? "" : std::string(what) + ": " + value + "\n";
+  };
+  s += line("policy error", "policy_error");
+  s += line("instead of it", "last_good");
+  s += line("not kept", "keep_error");
+  s += line("not watched", "watch_error");
   s += "state: " + text("state");
   if (const std::string error = text("error"); !error.empty()) {
     s += ": " + error;
   }
-  s += "\n";
-  if (const std::string time = text("synchronized"); !time.empty()) {
-    s += "synchronized: " + time + "\n";
-  }
-  return s;
+  return s + "\n" + line("synchronized", "synchronized");
 }
 
 }  // namespace

@@ -19,6 +19,11 @@ namespace ovs_rmirror {
 //   tap           whether the tap table is set
 //   policy        the file's name
 //   policy_error  why the file is not what is in force; empty if it is
+//   last_good     the copy that is in force instead; empty if the file is
+//   keep_error    why no copy of a good policy is kept; empty: it is, or need
+//                 not be
+//   watch         whether changes of the file are noticed
+//   watch_error   why they are not, though they should be; else empty
 //   in_force      whether a policy is; if so:
 //     rules       how many it has
 //     dormant     how many of these wait for a port

@@ -342,10 +342,11 @@ class Switch:
         """Starts the controller for br0 with the file 'policy'."""
         return self.daemon("--bridge", "br0", "--policy", policy, *options)
 
-    def daemon(self, *options):
-        """Starts the controller with 'options'."""
+    def daemon(self, *options, through=()):
+        """Starts the controller with 'options', through the command 'through'
+        if there is one, which has to execute it."""
         process = self._start(
-            self.programs.rmirrord(), "--pidfile", "--log-file",
+            *through, self.programs.rmirrord(), "--pidfile", "--log-file",
             "-vconsole:off", *options)
         self.controllers.append(process)
         return process

@@ -12,6 +12,9 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/controller_test.cc \
 	tests/unit/counters_test.cc \
 	tests/unit/diagnostic_test.cc \
+	tests/unit/evaluate.cc \
+	tests/unit/evaluate.h \
+	tests/unit/file_watch_test.cc \
 	tests/unit/flow_table.c \
 	tests/unit/flow_table.h \
 	tests/unit/flow_text_test.cc \
@@ -20,6 +23,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/flows_test.cc \
 	tests/unit/generate.h \
 	tests/unit/ipset_test.cc \
+	tests/unit/last_good_test.cc \
 	tests/unit/listing_test.cc \
 	tests/unit/masked_test.cc \
 	tests/unit/parser_test.cc \

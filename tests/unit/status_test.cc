@@ -15,7 +15,9 @@ nlohmann::json GoodBridge() {
           {"rules", 3},         {"dormant", 1},
           {"flows", 7},         {"state", "up to date"},
           {"error", ""},        {"synchronized", "2026-01-31T23:59:59Z"},
-          {"good", true}};
+          {"good", true},       {"last_good", ""},
+          {"keep_error", ""},   {"watch", true},
+          {"watch_error", ""}};
 }
 
 TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
@@ -38,6 +40,9 @@ TEST(FormatStatusTest, SaysWhatIsWrong) {
   nlohmann::json bridge = GoodBridge();
   bridge["in_force"] = false;
   bridge["policy_error"] = "test.policy:1:1: error: no";
+  bridge["last_good"] = "/var/lib/br0.policy";
+  bridge["keep_error"] = "disk full";
+  bridge["watch_error"] = "no more watches";
   bridge["state"] = "out of date";
   bridge["error"] = "refused";
   bridge["synchronized"] = "";
@@ -47,6 +52,9 @@ TEST(FormatStatusTest, SaysWhatIsWrong) {
             "tap: set\n"
             "policy: test.policy: not in force\n"
             "policy error: test.policy:1:1: error: no\n"
+            "instead of it: /var/lib/br0.policy\n"
+            "not kept: disk full\n"
+            "not watched: no more watches\n"
             "state: out of date: refused\n");
 }
 

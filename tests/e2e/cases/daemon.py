@@ -4,6 +4,9 @@
 import contextlib
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 
 import frames
@@ -45,15 +48,13 @@ def mirrors(bench, *wanted, bridge="br0"):
 
 
 @contextlib.contextmanager
-def daemon(bench, *options):
-    """Runs ovs-rmirrord with 'options'.  Yields the process when it answers.
-    Ends with bridges that mirror nothing."""
-    process = bench.ovs.daemon(*options)
+def daemon(bench, *options, through=()):
+    """Runs ovs-rmirrord with 'options', through the command 'through' if there
+    is one.  Yields the process when it answers.  Ends with bridges that mirror
+    nothing."""
+    process = bench.ovs.daemon(*options, through=through)
     try:
-        until(lambda: process.poll() is not None or answers(bench),
-              "ovs-rmirrord has to answer")
-        check(process.poll() is None, "ovs-rmirrord has ended with status %s",
-              process.returncode)
+        answers(bench, process)
         yield process
     finally:
         end(bench, process)
@@ -71,8 +72,34 @@ def end(bench, process):
         bench.ovs.controllers.remove(process)
 
 
-def answers(bench):
-    return ctl(bench, "status").stdout
+def answers(bench, process):
+    """Waits until 'process' answers."""
+    until(lambda: process.poll() is not None or ctl(bench, "status").stdout,
+          "ovs-rmirrord has to answer")
+    check(process.poll() is None, "ovs-rmirrord has ended with status %s",
+          process.returncode)
+
+
+def refused(bench, *options):
+    """Starts ovs-rmirrord with 'options' and waits until it ends, which it has
+    to, with an error."""
+    process = bench.ovs.daemon(*options)
+    try:
+        check(process.wait(10), "ovs-rmirrord has ended without an error")
+    finally:
+        end(bench, process)
+
+
+def log_size(bench):
+    path = os.path.join(bench.ovs.logs, "ovs-rmirrord.log")
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def log_of(bench, since):
+    """Returns what ovs-rmirrord has logged after the first 'since' bytes."""
+    with open(os.path.join(bench.ovs.logs, "ovs-rmirrord.log"), "rb") as file:
+        file.seek(since)
+        return file.read().decode()
 
 
 def ctl(bench, *words):
@@ -184,3 +211,244 @@ def one_bad_policy(bench):
         mirrors(bench, 5, bridge="br-phy2")
         until(lambda: not ctl(bench, "status").returncode,
               "all has to be in order")
+
+
+@case("SIGHUP makes the daemon read the policies of all bridges again")
+def hangup(bench):
+    with two_bridges(bench) as (process, paths):
+        write(paths[0], rule(3))
+        write(paths[1], rule(4))
+        process.send_signal(signal.SIGHUP)
+        mirrors(bench, 3)
+        mirrors(bench, 4, bridge="br-phy2")
+
+
+@contextlib.contextmanager
+def folder(bench):
+    """Yields the name of an empty folder."""
+    name = os.path.join(bench.directory, "daemon")
+    os.mkdir(name)
+    try:
+        yield name
+    finally:
+        shutil.rmtree(name)
+
+
+@case("with --watch a policy that is renamed into place is loaded")
+def watch_rename(bench):
+    with folder(bench) as where:
+        path = write(where + "/policy", rule(1))
+        with daemon(bench, "--bridge=br0", "--policy=" + path, "--watch"):
+            mirrors(bench, 1)
+            for key in 2, 3:
+                os.rename(write(where + "/new", rule(key)), path)
+                mirrors(bench, key)
+            write(path, rule(4))
+            mirrors(bench, 4)
+            os.unlink(path)
+            until(lambda: status(bench)["policy_error"],
+                  "status has to say that the policy is gone")
+            mirrors(bench, 4)
+            write(path, rule(5))
+            mirrors(bench, 5)
+
+
+@case("with --watch half a policy changes nothing", 30)
+def watch_partial(bench):
+    with folder(bench) as where:
+        path = write(where + "/policy", rule(1))
+        with daemon(bench, "--bridge=br0", "--policy=" + path, "--watch"):
+            mirrors(bench, 1)
+            text = policy_text(rule(2), rule(3, 2000))
+            half = text[:text.index("COMMIT")]
+            # Who closes half a file gets an error, and nothing changes.
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(half)
+            until(lambda: "ends without COMMIT" in
+                  status(bench)["policy_error"],
+                  "status has to say that half the policy is missing")
+            mirrors(bench, 1)
+            # Who is writing is waited for.
+            size = log_size(bench)
+            with open(path, "w", encoding="utf-8") as file:
+                for letter in text:
+                    file.write(letter)
+                    file.flush()
+            mirrors(bench, 2, 3)
+            log = log_of(bench, size)
+            equal((log.count("reloading"), "ERR" in log), (1, False),
+                  "reloads and errors of a policy written letter by letter")
+
+
+@case("with --watch many changes in a moment are one reload")
+def watch_burst(bench):
+    with folder(bench) as where:
+        path = write(where + "/policy", rule(1))
+        sets = os.path.join(where, "sets")
+        with open(sets, "w", encoding="utf-8"):
+            pass
+        with daemon(bench, "--bridge=br0", "--policy=" + path, "--sets=" + sets,
+                    "--watch") as process:
+            mirrors(bench, 1)
+            size = log_size(bench)
+            # Nothing that happens while it stands still can be told apart.
+            process.send_signal(signal.SIGSTOP)
+            for number in range(100):
+                with open(sets, "w", encoding="utf-8") as file:
+                    file.write("create web hash:ip family inet\n"
+                               "add web 10.0.0.%d\n" % number)
+                os.rename(write(where + "/new", "-A PREROUTING -m set"
+                                " --match-set web src -j RMIRROR --target %s"
+                                " --key %d" % (TARGET, 2 + number)), path)
+            process.send_signal(signal.SIGCONT)
+            mirrors(bench, 101)
+            check("nw_src=10.0.0.99" in tap_flows(bench),
+                  "the sets have to be read, too")
+            equal(log_of(bench, size).count("reloading"), 1, "reloads")
+
+
+@case("with --watch symbolic links are followed, as Kubernetes swaps them")
+def watch_links(bench):
+    with folder(bench) as where:
+        for key in 1, 2, 3:
+            os.mkdir("%s/..%d" % (where, key))
+            write("%s/..%d/policy" % (where, key), rule(key))
+        os.symlink("..1", where + "/..data")
+        os.symlink("..data/policy", where + "/policy")
+        with daemon(bench, "--bridge=br0", "--policy=" + where + "/policy",
+                    "--watch"):
+            mirrors(bench, 1)
+            for key in 2, 3:
+                os.symlink("..%d" % key, where + "/..data_tmp")
+                os.rename(where + "/..data_tmp", where + "/..data")
+                shutil.rmtree("%s/..%d" % (where, key - 1))
+                mirrors(bench, key)
+            equal(status(bench)["policy_error"], "", "policy_error")
+
+
+@case("a bad policy at the start ends the daemon, if there is no last good one")
+def bad_start(bench):
+    with folder(bench) as where:
+        path = write(where + "/policy", "-A PREROUTING -j NOWHERE")
+        options = "--bridge=br0", "--policy=" + path
+        refused(bench, *options)
+        refused(bench, *options, "--state-dir=" + where + "/state")
+
+
+@case("with --state-dir the last good policy stands in for a bad one", 30)
+def last_good(bench):
+    with folder(bench) as where:
+        path = where + "/policy"
+        sets = where + "/sets"
+        write(path, "-A PREROUTING -m set --match-set web src -j RMIRROR"
+              " --target %s --key 1" % TARGET)
+        with open(sets, "w", encoding="utf-8") as file:
+            file.write("create web hash:ip family inet\nadd web 10.0.0.1\n")
+        state = where + "/state"
+        options = ("--bridge=br0", "--policy=" + path, "--sets=" + sets,
+                   "--state-dir=" + state)
+        with daemon(bench, *options) as process:
+            mirrors(bench, 1)
+            until(lambda: os.path.exists(state + "/br0.policy"),
+                  "the policy has to be kept")
+            equal(os.stat(state + "/br0.policy").st_mode & 0o777, 0o600,
+                  "mode of the copy")
+            before = tap_flows(bench)
+            process.kill()
+            process.wait(5)
+            write(path, "-A PREROUTING -j NOWHERE")
+            os.unlink(sets)
+            size = log_size(bench)
+            bench.ovs.ofctl("del-flows", "br0", "table=252")
+        with daemon(bench, *options):
+            until(lambda: tap_flows(bench) == before,
+                  "the last good policy has to be in force")
+            log = log_of(bench, size)
+            check(re.search(r"\|ERR\|br0: the last good policy is used"
+                            r" instead of %s" % re.escape(path), log),
+                  "the log has to say so: %s", log)
+            said = ctl(bench, "status")
+            equal(said.returncode, 1, "exit status of status")
+            check(state + "/br0.policy" in said.stdout,
+                  "status has to name the copy: %s", said.stdout)
+            bench.ovs.rmirrorctl("reload", expect_failure=True)
+            equal(tap_flows(bench), before, "flows after a bad reload")
+
+            write(path, rule(2))
+            with open(sets, "w", encoding="utf-8"):
+                pass
+            bench.ovs.rmirrorctl("reload")
+            mirrors(bench, 2)
+            until(lambda: not ctl(bench, "status").returncode,
+                  "all has to be in order")
+
+
+@case("killed at any moment, the daemon has a good policy to start with", 60)
+def killed(bench):
+    with folder(bench) as where:
+        path = where + "/policy"
+        options = ("--bridge=br0", "--policy=" + path,
+                   "--state-dir=" + where + "/state", "--watch")
+        for number in range(1, 5):
+            write(path, rule(number))
+            with daemon(bench, *options) as process:
+                mirrors(bench, number)
+                for change in range(20 * number):
+                    write(path, rule(1000 + change))
+                    process.send_signal(signal.SIGHUP)
+                process.kill()
+                process.wait(5)
+            write(path, "-A PREROUTING -j NOWHERE")
+            with daemon(bench, *options):
+                until(lambda: status(bench)["state"] == "up to date"
+                      and len(keys(bench)) == 1,
+                      "a policy has to be in force")
+
+
+@case("a policy that cannot be kept is in force all the same")
+def not_kept(bench):
+    with folder(bench) as where:
+        path = write(where + "/policy", rule(1))
+        state = write(where + "/state")     # A file.
+        size = log_size(bench)
+        with daemon(bench, "--bridge=br0", "--policy=" + path,
+                    "--state-dir=" + state):
+            mirrors(bench, 1)
+            for key in 2, 3:
+                write(path, rule(key))
+                bench.ovs.rmirrorctl("reload")
+                mirrors(bench, key)
+            equal(log_of(bench, size).count("not kept for the next start"), 1,
+                  "warnings")
+            check("Not a directory" in status(bench)["keep_error"],
+                  "status has to say why the policy is not kept")
+            os.unlink(state)
+            write(path, rule(4))
+            bench.ovs.rmirrorctl("reload")
+            equal(status(bench)["keep_error"], "", "keep_error")
+
+
+@case("a disk that is full does not hurt the mirror, nor the copy that it has")
+def full_disk(bench):
+    with folder(bench) as where:
+        path = write(where + "/policy", rule(1))
+        state = os.path.join(where, "state")
+        os.mkdir(state)
+        # In a mount namespace of its own, there are 8 kB for the copy.
+        with daemon(bench, "--bridge=br0", "--policy=" + path,
+                    "--state-dir=" + state, "--watch",
+                    through=("unshare", "--mount", "sh", "-c",
+                             'mount -t tmpfs -o size=8k none "$0" && exec "$@"',
+                             state)) as process:
+            mirrors(bench, 1)
+            inside = "/proc/%d/root%s/br0.policy" % (process.pid, state)
+            with open(inside, encoding="utf-8") as file:
+                before = file.read()
+            write(path, rule(2), *("# %s" % ("x" * 80) for _ in range(100)))
+            mirrors(bench, 2)
+            check("No space left" in status(bench)["keep_error"],
+                  "status has to say why the policy is not kept")
+            with open(inside, encoding="utf-8") as file:
+                equal(file.read(), before, "the copy")
+            equal(os.listdir(os.path.dirname(inside)), ["br0.policy"],
+                  "files in the folder")
