@@ -77,6 +77,7 @@ controller_libcontroller_la_SOURCES = \
 	controller/openflow_connection.cc \
 	controller/openflow_connection.h \
 	controller/ovs.h \
+	controller/pace.h \
 	controller/switch_connection.h \
 	controller/tap_config.cc \
 	controller/tap_config.h

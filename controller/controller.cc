@@ -19,7 +19,9 @@ namespace ovs_rmirror {
 
 namespace {
 
-constexpr int64_t kRetryAfter = 5000;  // Milliseconds.
+// Milliseconds.
+constexpr int64_t kRetryAfter = 5000;
+constexpr int64_t kWaitForTaps = 1000;
 
 // "1 flow", "2 flows".
 std::string Count(size_t n, const std::string& noun) {
@@ -52,15 +54,30 @@ std::map<std::string, std::string> SetsOf(const Policy& policy) {
 void AppendResets(const std::vector<SwitchFlow>& wanted,
                   const std::vector<SwitchFlow>& found,
                   std::vector<FlowChange>* changes) {
-  std::set<std::tuple<uint16_t, uint64_t, std::string>> there;
+  const auto key = [](const SwitchFlow& flow) {
+    return std::tuple(flow.table, flow.priority, flow.cookie,
+                      std::string_view(flow.match));
+  };
+  std::set<decltype(key(SwitchFlow()))> there;
   for (const SwitchFlow& flow : found) {
-    there.insert({flow.priority, flow.cookie, flow.match});
+    there.insert(key(flow));
   }
   for (const SwitchFlow& flow : wanted) {
-    if (there.contains({flow.priority, flow.cookie, flow.match})) {
+    if (there.contains(key(flow))) {
       changes->push_back({FlowChange::Kind::kReset, flow});
     }
   }
+}
+
+// The taps at which `policy` has rules.
+Taps TapsOf(const Policy& policy) {
+  Taps taps;
+  for (const Rule& rule : policy.rules) {
+    if (ChainByName(rule.chain)) {
+      taps.insert(Tap::kIngress);
+    }
+  }
+  return taps;
 }
 
 }  // namespace
@@ -86,16 +103,44 @@ void Controller::Run() {
   }
   if (connection_->Generation() != generation_) {
     generation_ = connection_->Generation();
+    interference_ = connection_->Interference();
     due_ = due_ || loaded_.has_value();
     not_before_ = 0;
-    if (tap_config_ && loaded_) {
-      tap_config_->Refresh();
-    }
+  }
+  if (connection_->Interference() != interference_) {
+    interference_ = connection_->Interference();
+    ScheduleRepair();
   }
   if (due_ && !synchronizing_ && connection_->IsConnected() &&
-      now_() >= not_before_) {
+      now_() >= TimeOfNextAttempt()) {
     Synchronize();
   }
+}
+
+// Somebody else has changed flows of the tap tables.
+void Controller::ScheduleRepair() {
+  if (!loaded_ || (due_ && last_error_.empty())) {
+    return;
+  }
+  const bool was_slowest = pace_.IsSlowest(now_());
+  const int64_t when = pace_.Schedule(now_());
+  not_before_ = due_ ? std::min(not_before_, when) : when;
+  due_ = true;
+  if (pace_.IsSlowest(now_()) && !was_slowest) {
+    VLOG_WARN(
+        "%s: somebody keeps changing flows of %s: they are put right every "
+        "second, and no more is said about it",
+        options_.bridge.c_str(), FormatTables().c_str());
+  }
+}
+
+// The tap tables of a new policy must be in use before the flows of another one
+// go.
+int64_t Controller::TimeOfNextAttempt() const {
+  if (tap_config_ && !tap_config_->InForce()) {
+    return std::max(not_before_, wait_for_taps_until_);
+  }
+  return not_before_;
 }
 
 std::optional<int64_t> Controller::Wait() {
@@ -104,7 +149,7 @@ std::optional<int64_t> Controller::Wait() {
     tap_config_->Wait();
   }
   if (due_ && !synchronizing_ && connection_->IsConnected()) {
-    return not_before_;
+    return TimeOfNextAttempt();
   }
   return std::nullopt;
 }
@@ -115,7 +160,8 @@ void Controller::Load(Policy policy, Done done) {
   due_ = true;
   not_before_ = 0;
   if (tap_config_) {
-    tap_config_->Enable(true);
+    tap_config_->Use(TapsOf(loaded_->policy), false);
+    wait_for_taps_until_ = now_() + kWaitForTaps;
   }
   if (connection_->IsConnected()) {
     waiting_.push_back(std::move(done));
@@ -136,7 +182,8 @@ void Controller::Clear(Done done) {
   due_ = true;
   not_before_ = 0;
   if (tap_config_) {
-    tap_config_->Enable(false);
+    tap_config_->Use({}, true);
+    wait_for_taps_until_ = 0;
   }
   waiting_.push_back(std::move(done));
 }
@@ -199,10 +246,11 @@ std::string Controller::Plan(const SwitchState& state,
     LogDormantRules(before, state.ports);
     for (const Flow& flow : tap.flows) {
       SwitchFlow text;
+      text.table = options_.tables.of(flow.tap);
       text.priority = flow.priority;
       text.cookie = EncodeCookie(flow.cookie);
       text.match = FormatMatch(flow.match);
-      text.actions = FormatActions(flow.actions, options_.table);
+      text.actions = FormatActions(flow.actions, text.table);
       SwitchFlow canonical;
       const std::string error = connection_->Canonicalize(text, &canonical);
       if (!error.empty()) {
@@ -219,12 +267,8 @@ std::string Controller::Plan(const SwitchState& state,
   };
   const size_t foreign = static_cast<size_t>(
       std::count_if(found.begin(), found.end(), is_foreign));
-  if (foreign > 0 && loaded_) {
-    VLOG_WARN(
-        "%s: removing %s of table %d: they are not ours, and the table is",
-        options_.bridge.c_str(), Count(foreign, "flow").c_str(),
-        options_.table);
-  } else {
+  ReportForeignFlows(foreign);
+  if (!loaded_ || !options_.own_tables) {
     // Clearing is about our own flows.
     std::erase_if(found, is_foreign);
   }
@@ -233,6 +277,27 @@ std::string Controller::Plan(const SwitchState& state,
     AppendResets(wanted, found, changes);
   }
   return "";
+}
+
+void Controller::ReportForeignFlows(size_t foreign) {
+  if (loaded_ && options_.own_tables) {
+    if (foreign > 0 && !pace_.IsSlowest(now_())) {
+      VLOG_WARN("%s: removing %s of %s: they are not ours, and the tables are",
+                options_.bridge.c_str(), Count(foreign, "flow").c_str(),
+                FormatTables().c_str());
+    }
+    foreign = 0;
+  } else if (foreign > 0 && foreign_ == 0) {
+    VLOG_WARN("%s: %s of %s not ours; left alone", options_.bridge.c_str(),
+              Count(foreign, "flow").c_str(),
+              (FormatTables() + (foreign == 1 ? " is" : " are")).c_str());
+  }
+  foreign_ = foreign;
+}
+
+std::string Controller::FormatTables() const {
+  return "tables " + std::to_string(options_.tables.ingress) + " and " +
+         std::to_string(options_.tables.egress);
 }
 
 // Says which rules wait for a port, and which no longer do.
@@ -329,16 +394,21 @@ void Controller::FinishSynchronization(const std::string& error,
                        Count(flows_, "flow")
                  : std::string("cleared")) +
         ": " + summary;
-    VLOG_INFO("%s", text.c_str());
+    if (!served_.empty() || !pace_.IsSlowest(now_())) {
+      VLOG_INFO("%s", text.c_str());
+    }
     last_error_.clear();
     synchronized_ = TimeOfDay();
+    if (tap_config_ && loaded_ && !due_) {
+      tap_config_->Use(TapsOf(loaded_->policy), true);
+    }
     for (const Done& done : std::exchange(served_, {})) {
       done(true, text + "\n");
     }
   } else {
     if (error != last_error_) {
-      VLOG_ERR("%s: table %d is not as the policy says: %s",
-               options_.bridge.c_str(), options_.table, error.c_str());
+      VLOG_ERR("%s: %s are not as the policy says: %s", options_.bridge.c_str(),
+               FormatTables().c_str(), error.c_str());
     }
     last_error_ = error;
     due_ = true;
@@ -368,7 +438,9 @@ void Controller::List(Done done) {
 nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
   using nlohmann::json;
   json list = {{"bridge", options_.bridge},
-               {"table", options_.table},
+               {"tables",
+                {{"ingress", options_.tables.ingress},
+                 {"egress", options_.tables.egress}}},
                {"policy", options_.policy_file},
                {"chains", json::array()}};
   if (!loaded_ || loaded_->program.ids.size() != loaded_->policy.rules.size()) {
@@ -428,15 +500,20 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
 nlohmann::json Controller::Status() const {
   nlohmann::json status = {
       {"bridge", options_.bridge},
-      {"table", options_.table},
+      {"tables",
+       {{"ingress", options_.tables.ingress},
+        {"egress", options_.tables.egress}}},
       {"switch", connection_->Describe()},
       {"connected", connection_->IsConnected()},
       {"tap", tap_config_ ? tap_config_->Describe()
                           : "not set by this daemon: set other_config:"
                             "rmirror-ingress-table=" +
-                                std::to_string(options_.table)},
+                                std::to_string(options_.tables.ingress) +
+                                " and other_config:rmirror-egress-table=" +
+                                std::to_string(options_.tables.egress)},
       {"policy", options_.policy_file},
       {"in_force", HasPolicy()},
+      {"foreign", foreign_},
       {"state", !last_error_.empty()     ? "out of date"
                 : due_ || synchronizing_ ? "being brought up to date"
                                          : "up to date"},

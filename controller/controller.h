@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the tap table of a switch as a policy says.
+// Keeps the tap tables of a switch as a policy says.
 
 #ifndef CONTROLLER_CONTROLLER_H
 #define CONTROLLER_CONTROLLER_H
@@ -13,9 +13,12 @@
 #include <vector>
 
 #include "controller/counters.h"
+#include "controller/flows.h"
+#include "controller/pace.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
 #include "controller/switch_connection.h"
+#include "controller/tap.h"
 #include "controller/tap_config.h"
 
 namespace ovs_rmirror {
@@ -25,14 +28,15 @@ class Controller {
   struct Options {
     std::string bridge;       // As messages call it.
     std::string policy_file;  // Likewise.
-    uint8_t table = 252;
+    TapTables tables;
     uint64_t max_flows = kMaxFlows;
+    bool own_tables = true;  // Remove flows of others from the tap tables.
   };
 
   // The outcome of a command: what it did, or what went wrong.
   using Done = std::function<void(bool good, const std::string& text)>;
 
-  // `tap_config` may be null: then somebody else sets the tap table.  `now`
+  // `tap_config` may be null: then somebody else sets the tap tables.  `now`
   // returns milliseconds that never go back.
   Controller(Options options, std::unique_ptr<SwitchConnection> connection,
              std::unique_ptr<TapConfig> tap_config,
@@ -48,7 +52,7 @@ class Controller {
   // once if it is not connected.
   void Load(Policy policy, Done done);
 
-  // Removes our flows and clears the tap table's setting.  Nothing is mirrored
+  // Removes our flows and clears the tap tables' settings.  Nothing is mirrored
   // until the next Load().
   void Clear(Done done);
 
@@ -72,12 +76,16 @@ class Controller {
     std::vector<size_t> dormant;
   };
 
+  void ScheduleRepair();
+  int64_t TimeOfNextAttempt() const;
   void Synchronize();
   void HandleState(const std::string& error, const SwitchState& state);
   std::string Plan(const SwitchState& state, std::vector<FlowChange>* changes);
   void HandleApplied(const std::string& error,
                      const std::vector<FlowChange>& changes);
   void CarryCounters(const std::vector<FlowChange>& changes);
+  void ReportForeignFlows(size_t foreign);
+  std::string FormatTables() const;
   void LogDormantRules(const LoadedPolicy& before,
                        const PortNumbers& ports) const;
   void FinishSynchronization(const std::string& error,
@@ -95,12 +103,18 @@ class Controller {
   // Counts of flows that were replaced while their rule stayed.
   CookieCounters carried_;
 
-  uint64_t generation_ = 0;  // Of the connection, last synchronized with.
-  bool due_ = false;         // The switch may not be as the policy says.
+  size_t foreign_ = 0;  // Flows of others that were left in the tap tables.
+
+  // Of the connection, last synchronized with.
+  uint64_t generation_ = 0;
+  uint64_t interference_ = 0;
+  Pace pace_;         // Of repairs of what others do.
+  bool due_ = false;  // The switch may not be as the policy says.
   bool synchronizing_ = false;
-  bool zero_ = false;          // The next synchronization sets counters to 0.
-  bool zeroing_ = false;       // The one that is going on does.
-  int64_t not_before_ = 0;     // Time of the next attempt.
+  bool zero_ = false;       // The next synchronization sets counters to 0.
+  bool zeroing_ = false;    // The one that is going on does.
+  int64_t not_before_ = 0;  // Time of the next attempt.
+  int64_t wait_for_taps_until_ = 0;
   std::string last_error_;     // Of the last attempt; empty: in order.
   std::string synchronized_;   // Time of the last success, in UTC.
   std::vector<Done> waiting_;  // For the next synchronization.

@@ -2,10 +2,15 @@
 
 #include "controller/openflow_connection.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cinttypes>
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "controller/ovs.h"
@@ -19,9 +24,11 @@ namespace {
 struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 constexpr int kProbeInterval = 5;  // Seconds.
-constexpr int kMaxBackoff = 8;     // Seconds.
-constexpr uint32_t kVersions =
-    1u << OFP13_VERSION | 1u << OFP14_VERSION | 1u << OFP15_VERSION;
+constexpr int kMaxBackoff = 1;     // Seconds.
+constexpr int kLookAfter = 100;    // Milliseconds.
+static_assert(kOpenFlowVersions == (1u << OFP13_VERSION | 1u << OFP14_VERSION |
+                                    1u << OFP15_VERSION));
+constexpr std::string_view kUnix = "unix:";
 constexpr const char* kConnectionLost = "the connection to the switch broke";
 
 struct OfpbufDelete {
@@ -60,7 +67,8 @@ std::string FormatOfpacts(const struct ofpact* ofpacts, size_t length) {
 
 // A flow as messages call it.
 std::string FormatForMessage(const SwitchFlow& flow) {
-  return "flow priority=" + std::to_string(flow.priority) + "," + flow.match +
+  return "flow table=" + std::to_string(flow.table) +
+         ",priority=" + std::to_string(flow.priority) + "," + flow.match +
          ",actions=" + flow.actions;
 }
 
@@ -78,7 +86,7 @@ class FlowMod {
   FlowMod& operator=(const FlowMod&) = delete;
 
   // Returns what is wrong with `flow`, or an empty string.
-  std::string Parse(const SwitchFlow& flow, uint8_t table, int command,
+  std::string Parse(const SwitchFlow& flow, int command,
                     bool reset_counts = false) {
     char head[80];
     const bool is_add = command == OFPFC_ADD;
@@ -90,7 +98,7 @@ class FlowMod {
     if (reset_counts) {
       text += "reset_counts,";
     }
-    snprintf(head, sizeof head, "table=%u,priority=%u,", unsigned{table},
+    snprintf(head, sizeof head, "table=%u,priority=%u,", unsigned{flow.table},
              unsigned{flow.priority});
     text += head + flow.match;
     if (command != OFPFC_DELETE_STRICT) {
@@ -116,13 +124,23 @@ class FlowMod {
   bool parsed_ = false;
 };
 
-// A reading of flows and ports: two multipart requests.
+// A reading of flows and ports: several multipart requests.
 struct Reading {
-  ovs_be32 flows_xid = 0, ports_xid = 0;
-  bool flows_complete = false, ports_complete = false;
+  std::set<ovs_be32> requests;  // Whose replies are not complete.
   SwitchState state;
   SwitchConnection::StateDone done;
 };
+
+// Tells a file from one that takes its place.
+using FileIdentity = std::tuple<dev_t, ino_t, time_t, long>;
+
+std::optional<FileIdentity> IdentifyFile(const std::string& name) {
+  struct stat s;
+  if (stat(name.c_str(), &s)) {
+    return std::nullopt;
+  }
+  return FileIdentity(s.st_dev, s.st_ino, s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
+}
 
 // A change of flows: one bundle, of which everything up to a barrier is sent
 // at once.  If no error comes before the barrier's reply, it is committed.
@@ -137,11 +155,12 @@ struct Bundle {
 
 class OpenFlowConnection final : public SwitchConnection {
  public:
-  OpenFlowConnection(const std::string& target, uint8_t table)
-      : table_(table),
+  OpenFlowConnection(const std::string& target, const OpenFlowOptions& options)
+      : target_(target),
+        options_(options),
         rconn_(rconn_create(kProbeInterval, kMaxBackoff, DSCP_DEFAULT,
-                            kVersions)) {
-    rconn_connect(rconn_, target.c_str(), target.c_str());
+                            options.versions)) {
+    Connect();
   }
   ~OpenFlowConnection() override { rconn_destroy(rconn_); }
   OpenFlowConnection(const OpenFlowConnection&) = delete;
@@ -151,6 +170,7 @@ class OpenFlowConnection final : public SwitchConnection {
   void Wait() override;
   bool IsConnected() const override { return rconn_is_connected(rconn_); }
   uint64_t Generation() const override { return generation_; }
+  uint64_t Interference() const override { return interference_; }
   std::string Describe() const override;
   void ReadState(StateDone done) override;
   void Apply(const std::vector<FlowChange>& changes, ApplyDone done) override;
@@ -163,24 +183,38 @@ class OpenFlowConnection final : public SwitchConnection {
 
   // Sends `message` and returns its transaction id.  Takes ownership.
   ovs_be32 Send(struct ofpbuf* message);
+  bool IsSocketFile() const { return target_.starts_with(kUnix); }
+  std::string SocketFile() const { return target_.substr(kUnix.size()); }
+  void Connect();
+  void LookForSocket();
   void StartConnection();
+  void SendAsyncConfig();
+  void SendFlowMonitor(Tap tap);
+  void SendRole();
   void FailAll();
   void Receive(const struct ofpbuf* message);
   void ReceiveConfig(const struct ofp_header* header);
   void ReceiveFlows(const struct ofpbuf* message);
+  void ReceiveFlowUpdate(const struct ofpbuf* message);
   void ReceivePorts(const struct ofpbuf* message);
   void ReceiveError(const struct ofpbuf* message);
+  Reading* FindReading(const struct ofpbuf* message);
+  void FinishReply(const struct ofpbuf* message);
   void FinishReading(const std::string& error);
   ovs_be32 SendBundleControl(uint32_t id, uint16_t type);
   void EndBundle();
   void FinishBundle(std::string error);
 
-  const uint8_t table_;
+  const std::string target_;
+  const OpenFlowOptions options_;
   struct rconn* const rconn_;
-  unsigned int seqno_ = 0;  // Of the connection that Run() has seen.
+  std::optional<FileIdentity> tried_;  // The socket that was last connected to.
+  int64_t look_at_ = 0;                // Time of the next look for a new one.
+  unsigned int seqno_ = 0;             // Of the connection that Run() has seen.
   // The same connection's.  Stays when it breaks, which any Send() may find.
   enum ofp_version version_ = OFP13_VERSION;
   uint64_t generation_ = 0;
+  uint64_t interference_ = 0;
   uint32_t next_bundle_id_ = 1;
   std::vector<Reading> readings_;  // Replies come in this order.
   std::optional<Bundle> bundle_;   // At most one at a time.
@@ -197,6 +231,9 @@ void OpenFlowConnection::Run() {
   const unsigned int seqno = rconn_get_connection_seqno(rconn_);
   if (seqno != seqno_ || !IsConnected()) {
     FailAll();
+  }
+  if (!IsConnected()) {
+    LookForSocket();
   }
   if (seqno != seqno_ && IsConnected()) {
     seqno_ = seqno;
@@ -215,25 +252,71 @@ void OpenFlowConnection::Run() {
 void OpenFlowConnection::Wait() {
   rconn_run_wait(rconn_);
   rconn_recv_wait(rconn_);
+  if (!IsConnected() && IsSocketFile()) {
+    poll_timer_wait_until(look_at_);
+  }
+}
+
+void OpenFlowConnection::Connect() {
+  if (IsSocketFile()) {
+    tried_ = IdentifyFile(SocketFile());
+  }
+  look_at_ = time_msec() + kLookAfter;
+  rconn_connect(rconn_, target_.c_str(), target_.c_str());
+}
+
+// The library tries once a second.  A switch that starts, or a bridge that is
+// made again, makes its socket anew, which is seen earlier.
+void OpenFlowConnection::LookForSocket() {
+  if (!IsSocketFile() || time_msec() < look_at_) {
+    return;
+  }
+  look_at_ = time_msec() + kLookAfter;
+  const std::optional<FileIdentity> found = IdentifyFile(SocketFile());
+  if (found && found != tried_) {
+    Connect();
+  }
 }
 
 std::string OpenFlowConnection::Describe() const {
-  const std::string target = rconn_get_target(rconn_);
   if (IsConnected()) {
-    return "connected to " + target + ", OpenFlow 1." +
+    return "connected to " + target_ + ", OpenFlow 1." +
            std::to_string(version_ - OFP10_VERSION);
   }
   const int error = rconn_get_last_error(rconn_);
-  return "not connected to " + target +
+  return "not connected to " + target_ +
          (error ? std::string(": ") + ovs_retval_to_string(error) : "");
+}
+
+void OpenFlowConnection::StartConnection() {
+  version_ = static_cast<enum ofp_version>(rconn_get_version(rconn_));
+  tried_.reset();
+  if (options_.role == ControllerRole::kMaster) {
+    SendRole();
+  }
+  SendAsyncConfig();
+  for (const Tap tap : kTaps) {
+    SendFlowMonitor(tap);
+  }
+  generation_++;
+}
+
+// Without this, a connection is "equal".
+void OpenFlowConnection::SendRole() {
+  struct ofp12_role_request request = {};
+  request.role = htonl(OFPCR12_ROLE_PRIMARY);
+  request.generation_id = htonll(UINT64_MAX);  // None.
+  struct ofpbuf* message =
+      ofpraw_alloc(OFPRAW_OFPT12_ROLE_REQUEST, version_, 0);
+  ofpbuf_put(message, &request, sizeof request);
+  Send(message);
 }
 
 // Asks for news of ports, and for no packets.  A connection to a bridge's
 // management socket gets no messages by itself unless its "miss send length" is
 // set.  The same message sets how the switch treats fragments, so its current
 // configuration comes first.
-void OpenFlowConnection::StartConnection() {
-  version_ = static_cast<enum ofp_version>(rconn_get_version(rconn_));
+void OpenFlowConnection::SendAsyncConfig() {
   struct ofputil_async_cfg async = {};
   const uint32_t reasons = 1u << OFPPR_ADD | 1u << OFPPR_DELETE;
   async.primary[OAM_PORT_STATUS] = reasons;
@@ -243,7 +326,23 @@ void OpenFlowConnection::StartConnection() {
       1u << OAM_PACKET_IN | 1u << OAM_PORT_STATUS | 1u << OAM_FLOW_REMOVED,
       version_));
   Send(ofpraw_alloc(OFPRAW_OFPT_GET_CONFIG_REQUEST, version_, 0));
-  generation_++;
+}
+
+// Asks for news of the flows of `tap`'s table.  Of our own changes the switch
+// says only that there were some.
+void OpenFlowConnection::SendFlowMonitor(Tap tap) {
+  struct ofputil_flow_monitor_request request = {};
+  request.id = static_cast<uint32_t>(tap);
+  request.command = OFPFMC_ADD;
+  request.flags = static_cast<enum ofp14_flow_monitor_flags>(
+      OFPFMF_ADD | OFPFMF_REMOVED | OFPFMF_MODIFY);
+  request.out_port = OFPP_NONE;
+  request.out_group = OFPG_ANY;
+  request.table_id = options_.tables.of(tap);
+  match_init_catchall(&request.match);
+  struct ofpbuf* message = ofpbuf_new(0);
+  ofputil_append_flow_monitor_request(&request, message, Protocol());
+  Send(message);
 }
 
 void OpenFlowConnection::FailAll() {
@@ -270,6 +369,12 @@ void OpenFlowConnection::Receive(const struct ofpbuf* message) {
       break;
     case OFPTYPE_PORT_STATUS:
       generation_++;
+      break;
+    case OFPTYPE_FLOW_MONITOR_STATS_REPLY:
+      ReceiveFlowUpdate(message);
+      break;
+    case OFPTYPE_FLOW_MONITOR_RESUMED:
+      interference_++;  // There were too many updates to send them.
       break;
     case OFPTYPE_FLOW_STATS_REPLY:
       ReceiveFlows(message);
@@ -302,12 +407,49 @@ void OpenFlowConnection::ReceiveConfig(const struct ofp_header* header) {
   Send(ofputil_encode_set_config(&config, version_));
 }
 
-void OpenFlowConnection::ReceiveFlows(const struct ofpbuf* message) {
-  if (readings_.empty() ||
-      HeaderOf(message)->xid != readings_.front().flows_xid) {
+// Returns the reading that asked for `message`, or null.
+Reading* OpenFlowConnection::FindReading(const struct ofpbuf* message) {
+  const bool is_ours =
+      !readings_.empty() &&
+      readings_.front().requests.contains(HeaderOf(message)->xid);
+  return is_ours ? &readings_.front() : nullptr;
+}
+
+// `message` is a reply, or a part of one, that FindReading() has found to be
+// asked for.
+void OpenFlowConnection::FinishReply(const struct ofpbuf* message) {
+  if (ofpmp_more(HeaderOf(message))) {
     return;
   }
-  Reading& reading = readings_.front();
+  readings_.front().requests.erase(HeaderOf(message)->xid);
+  if (readings_.front().requests.empty()) {
+    FinishReading("");
+  }
+}
+
+void OpenFlowConnection::ReceiveFlowUpdate(const struct ofpbuf* message) {
+  struct ofpbuf rest = *message;
+  struct ofpbuf ofpacts;
+  ofpbuf_init(&ofpacts, 0);
+  for (;;) {
+    struct ofputil_flow_update update;
+    const int error = ofputil_decode_flow_update(&update, &rest, &ofpacts);
+    if (error == EOF) {
+      break;
+    }
+    if (error || update.event != OFPFME_ABBREV) {
+      interference_++;
+      break;
+    }
+  }
+  ofpbuf_uninit(&ofpacts);
+}
+
+void OpenFlowConnection::ReceiveFlows(const struct ofpbuf* message) {
+  Reading* reading = FindReading(message);
+  if (!reading) {
+    return;
+  }
   struct ofpbuf rest = *message;
   struct ofpbuf ofpacts;
   ofpbuf_init(&ofpacts, 0);
@@ -321,6 +463,7 @@ void OpenFlowConnection::ReceiveFlows(const struct ofpbuf* message) {
     DynamicString match;
     match_format(&fs.match, nullptr, match.get(), OFP_DEFAULT_PRIORITY);
     SwitchFlow flow;
+    flow.table = fs.table_id;
     flow.priority = fs.priority;
     flow.cookie = ntohll(fs.cookie);
     flow.match = match.str();
@@ -328,50 +471,37 @@ void OpenFlowConnection::ReceiveFlows(const struct ofpbuf* message) {
     // All ones: the switch does not know.
     flow.packets = fs.packet_count == UINT64_MAX ? 0 : fs.packet_count;
     flow.bytes = fs.byte_count == UINT64_MAX ? 0 : fs.byte_count;
-    reading.state.flows.push_back(std::move(flow));
+    reading->state.flows.push_back(std::move(flow));
   }
   ofpbuf_uninit(&ofpacts);
   if (error != EOF) {
     FinishReading("the switch sent flows that cannot be decoded");
     return;
   }
-  if (!ofpmp_more(HeaderOf(message))) {
-    reading.flows_complete = true;
-    if (reading.ports_complete) {
-      FinishReading("");
-    }
-  }
+  FinishReply(message);
 }
 
 void OpenFlowConnection::ReceivePorts(const struct ofpbuf* message) {
-  const struct ofp_header* header = HeaderOf(message);
-  if (readings_.empty() || header->xid != readings_.front().ports_xid) {
+  Reading* reading = FindReading(message);
+  if (!reading) {
     return;
   }
-  Reading& reading = readings_.front();
   struct ofpbuf rest = *message;
   ofpraw_pull_assert(&rest);
   struct ofputil_phy_port port;
-  while (!ofputil_pull_phy_port(static_cast<enum ofp_version>(header->version),
-                                &rest, &port)) {
-    reading.state.ports[port.name] = port.port_no == OFPP_LOCAL
-                                         ? kPortLocal
-                                         : static_cast<uint16_t>(port.port_no);
+  while (!ofputil_pull_phy_port(version_, &rest, &port)) {
+    reading->state.ports[port.name] = port.port_no == OFPP_LOCAL
+                                          ? kPortLocal
+                                          : static_cast<uint16_t>(port.port_no);
   }
-  if (!ofpmp_more(header)) {
-    reading.ports_complete = true;
-    if (reading.flows_complete) {
-      FinishReading("");
-    }
-  }
+  FinishReply(message);
 }
 
 void OpenFlowConnection::ReceiveError(const struct ofpbuf* message) {
   const struct ofp_header* header = HeaderOf(message);
   const enum ofperr ofperr = ofperr_decode_msg(header, nullptr);
   const std::string name = ofperr ? ofperr_get_name(ofperr) : "unknown error";
-  if (!readings_.empty() && (header->xid == readings_.front().flows_xid ||
-                             header->xid == readings_.front().ports_xid)) {
+  if (FindReading(message)) {
     FinishReading("the switch refused to list its flows and ports: " + name);
     return;
   }
@@ -402,11 +532,13 @@ void OpenFlowConnection::ReadState(StateDone done) {
   match_init_catchall(&request.match);
   request.out_port = OFPP_ANY;
   request.out_group = OFPG_ANY;
-  request.table_id = table_;
-  reading.flows_xid =
-      Send(ofputil_encode_flow_stats_request(&request, Protocol()));
-  reading.ports_xid =
-      Send(ofputil_encode_port_desc_stats_request(version_, OFPP_ANY));
+  for (const Tap tap : kTaps) {
+    request.table_id = options_.tables.of(tap);
+    reading.requests.insert(
+        Send(ofputil_encode_flow_stats_request(&request, Protocol())));
+  }
+  reading.requests.insert(
+      Send(ofputil_encode_port_desc_stats_request(version_, OFPP_ANY)));
   reading.done = std::move(done);
   readings_.push_back(std::move(reading));
 }
@@ -439,7 +571,7 @@ void OpenFlowConnection::Apply(const std::vector<FlowChange>& changes,
                             ? OFPFC_MODIFY_STRICT
                             : OFPFC_DELETE_STRICT;
     FlowMod mod;
-    std::string error = mod.Parse(change.flow, table_, command, is_reset);
+    std::string error = mod.Parse(change.flow, command, is_reset);
     const std::string text = FormatForMessage(change.flow);
     if (error.empty() && !(mod.usable_protocols() & Protocol())) {
       error = text + ": not possible in OpenFlow 1." +
@@ -484,7 +616,7 @@ void OpenFlowConnection::FinishBundle(std::string error) {
 std::string OpenFlowConnection::Canonicalize(const SwitchFlow& flow,
                                              SwitchFlow* result) {
   FlowMod mod;
-  std::string error = mod.Parse(flow, table_, OFPFC_ADD);
+  std::string error = mod.Parse(flow, OFPFC_ADD);
   if (!error.empty()) {
     return error;
   }
@@ -514,9 +646,9 @@ std::string OpenFlowConnection::Canonicalize(const SwitchFlow& flow,
 
 }  // namespace
 
-std::unique_ptr<SwitchConnection> OpenFlowConnect(const std::string& target,
-                                                  uint8_t table) {
-  return std::make_unique<OpenFlowConnection>(target, table);
+std::unique_ptr<SwitchConnection> OpenFlowConnect(
+    const std::string& target, const OpenFlowOptions& options) {
+  return std::make_unique<OpenFlowConnection>(target, options);
 }
 
 }  // namespace ovs_rmirror

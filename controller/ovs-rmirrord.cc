@@ -383,7 +383,7 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
   Controller::Options controller_options;
   controller_options.bridge = bridge.bridge;
   controller_options.policy_file = bridge.policy;
-  controller_options.table = static_cast<uint8_t>(options.table);
+  controller_options.tables.ingress = static_cast<uint8_t>(options.table);
   controller_options.max_flows = options.max_flows;
 
   std::string target = bridge.bridge;
@@ -392,22 +392,23 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
     target =
         std::string("unix:") + ovs_rundir() + "/" + bridge.bridge + ".mgmt";
     tap_config = OvsdbTapConfig(options.database, bridge.bridge,
-                                controller_options.table);
+                                controller_options.tables);
   } else {
     VLOG_INFO(
         "%s: only a bridge given by its name gets its tap table set: "
         "make sure that its other_config:rmirror-ingress-table is %d",
         target.c_str(), options.table);
   }
+  OpenFlowOptions connection_options;
+  connection_options.tables = controller_options.tables;
   MirroredBridge::Options bridge_options = {
       bridge.bridge, PolicyFile(bridge.policy, options.set_files),
       options.max_flows, options.watch, options.state_dir};
   return std::make_unique<MirroredBridge>(
       std::move(bridge_options),
-      std::make_unique<Controller>(
-          std::move(controller_options),
-          OpenFlowConnect(target, static_cast<uint8_t>(options.table)),
-          std::move(tap_config), Now),
+      std::make_unique<Controller>(std::move(controller_options),
+                                   OpenFlowConnect(target, connection_options),
+                                   std::move(tap_config), Now),
       Now);
 }
 

@@ -3,7 +3,8 @@
 #include "controller/reconcile.h"
 
 #include <map>
-#include <utility>
+#include <string_view>
+#include <tuple>
 
 #include "controller/cookie.h"
 
@@ -11,15 +12,15 @@ namespace ovs_rmirror {
 
 std::vector<FlowChange> Difference(const std::vector<SwitchFlow>& wanted,
                                    const std::vector<SwitchFlow>& found) {
-  using Key = std::pair<uint16_t, std::string_view>;
+  using Key = std::tuple<uint8_t, uint16_t, std::string_view>;
   std::map<Key, const SwitchFlow*> by_key;
   for (const SwitchFlow& flow : wanted) {
-    by_key[{flow.priority, flow.match}] = &flow;
+    by_key[{flow.table, flow.priority, flow.match}] = &flow;
   }
 
   std::vector<FlowChange> deletions, others;
   for (const SwitchFlow& flow : found) {
-    const auto it = by_key.find({flow.priority, flow.match});
+    const auto it = by_key.find({flow.table, flow.priority, flow.match});
     if (it == by_key.end()) {
       deletions.push_back({FlowChange::Kind::kDelete, flow});
       continue;
@@ -35,7 +36,7 @@ std::vector<FlowChange> Difference(const std::vector<SwitchFlow>& wanted,
     by_key.erase(it);
   }
   for (const SwitchFlow& flow : wanted) {
-    const auto it = by_key.find({flow.priority, flow.match});
+    const auto it = by_key.find({flow.table, flow.priority, flow.match});
     if (it != by_key.end() && it->second == &flow) {
       others.push_back({FlowChange::Kind::kAdd, flow});
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The difference between the flows that a tap table should hold and those that
-// it holds.
+// The difference between the flows that the tap tables should hold and those
+// that they hold.
 
 #ifndef CONTROLLER_RECONCILE_H
 #define CONTROLLER_RECONCILE_H
@@ -14,10 +14,11 @@
 
 namespace ovs_rmirror {
 
-// A flow of the tap table as a switch has it.  `match` and `actions` are in the
+// A flow of a tap table as a switch has it.  `match` and `actions` are in the
 // form in which the switch's own library prints them, so that equal texts are
 // equal flows.
 struct SwitchFlow {
+  uint8_t table = 0;
   uint16_t priority = 0;
   uint64_t cookie = 0;
   std::string match;
@@ -28,7 +29,7 @@ struct SwitchFlow {
 
 struct FlowChange {
   enum class Kind {
-    kDelete,  // The flow of this match and priority.
+    kDelete,  // The flow of this table, match and priority.
     kModify,  // Its actions; cookie and counters stay.
     kAdd,
     kReset,  // Its counters, to 0; all else stays.

@@ -13,14 +13,21 @@ std::string FormatBridge(const nlohmann::json& bridge) {
   const auto number = [&bridge](const char* member) {
     return std::to_string(bridge.at(member).get<uint64_t>());
   };
-  std::string s = "bridge: " + text("bridge") + ", table " + number("table") +
-                  "\nswitch: " + text("switch") + "\ntap: " + text("tap") +
-                  "\npolicy: " + text("policy") + ": ";
+  const auto table = [&bridge](const char* tap) {
+    return std::to_string(bridge.at("tables").at(tap).get<int>());
+  };
+  std::string s = "bridge: " + text("bridge") + ", tables " + table("ingress") +
+                  " and " + table("egress") + "\nswitch: " + text("switch") +
+                  "\ntap: " + text("tap") + "\npolicy: " + text("policy") +
+                  ": ";
   if (bridge.at("in_force").get<bool>()) {
     s += number("rules") + " rules, " + number("dormant") + " dormant, " +
          number("flows") + " flows\n";
   } else {
     s += "not in force\n";
+  }
+  if (bridge.at("foreign").get<uint64_t>() > 0) {
+    s += "foreign: " + number("foreign") + " flows in the tap tables\n";
   }
   const auto line = [&](const char* what, const char* member) {
     const std::string value = text(member);

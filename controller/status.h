@@ -13,10 +13,10 @@ namespace ovs_rmirror {
 // Returns `bridges`, an array, for people.  The members of each element:
 //
 //   bridge        its name or connection
-//   table         the tap table
+//   tables        the numbers of the tap tables: "ingress", "egress"
 //   switch        the connection: "connected to unix:..."
 //   connected     whether there is one
-//   tap           whether the tap table is set
+//   tap           whether the tap tables are set
 //   policy        the file's name
 //   policy_error  why the file is not what is in force; empty if it is
 //   last_good     the copy that is in force instead; empty if the file is
@@ -28,10 +28,12 @@ namespace ovs_rmirror {
 //     rules       how many it has
 //     dormant     how many of these wait for a port
 //     flows       how many flows it takes
+//   foreign       how many flows of others were left in the tap tables
 //   state         "up to date", "being brought up to date", "out of date"
 //   error         why the switch is out of date; empty if it is not
-//   synchronized  when the switch was brought up to date, RFC 3339; empty:
-//   never good          whether nothing is wrong
+//   synchronized  when the switch was last brought up to date, in RFC 3339, or
+//                 empty
+//   good          whether nothing is wrong
 std::string FormatStatus(const nlohmann::json& bridges);
 
 }  // namespace ovs_rmirror

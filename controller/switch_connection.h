@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The switch as the rest of the controller sees it: one tap table of one
+// The switch as the rest of the controller sees it: the tap tables of one
 // bridge.  OpenFlowConnection is the real one.
 
 #ifndef CONTROLLER_SWITCH_CONNECTION_H
@@ -17,7 +17,7 @@ namespace ovs_rmirror {
 
 // What a switch has.
 struct SwitchState {
-  std::vector<SwitchFlow> flows;  // Of the tap table.
+  std::vector<SwitchFlow> flows;  // Of the tap tables.
   PortNumbers ports;
 };
 
@@ -40,6 +40,9 @@ class SwitchConnection {
   // Changes with each new connection, and whenever ports of the bridge come,
   // go or get another number: what was read before may be out of date.
   virtual uint64_t Generation() const = 0;
+
+  // Changes whenever somebody else changes flows of the tap tables.
+  virtual uint64_t Interference() const = 0;
 
   // "connected to unix:...", for people.
   virtual std::string Describe() const = 0;

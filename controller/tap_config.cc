@@ -2,10 +2,14 @@
 
 #include "controller/tap_config.h"
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "controller/ovs.h"
+#include "controller/pace.h"
 
 VLOG_DEFINE_THIS_MODULE(tap_config);
 
@@ -13,84 +17,129 @@ namespace ovs_rmirror {
 
 namespace {
 
-constexpr const char* kKey = "rmirror-ingress-table";
+using Json = nlohmann::json;
+
+constexpr int kMaxBackoff = 1000;  // Milliseconds.
+
+const char* KeyOf(Tap tap) {
+  return tap == Tap::kIngress ? "rmirror-ingress-table"
+                              : "rmirror-egress-table";
+}
 
 struct MessageDestroy {
   void operator()(struct jsonrpc_msg* m) const { jsonrpc_msg_destroy(m); }
 };
 
-// Asks with RFC 7047 "transact" requests, each of which is right whatever the
-// state of the database is, so that there is nothing to read or remember.
+struct JsonDestroy {
+  void operator()(struct json* j) const { json_destroy(j); }
+};
+
+Json FromOvs(const struct json* j) {
+  char* text = json_to_string(j, 0);
+  Json result = Json::parse(text, nullptr, false);
+  free(text);
+  return result;
+}
+
+struct json* ToOvs(const Json& j) {
+  return json_from_string(j.dump().c_str());
+}
+
+// Follows the bridge's column with an RFC 7047 "monitor", and puts it right
+// with "transact" requests.
 class Ovsdb final : public TapConfig {
  public:
-  Ovsdb(const std::string& remote, const std::string& bridge, uint8_t table)
+  Ovsdb(const std::string& remote, const std::string& bridge,
+        const TapTables& tables)
       : bridge_(bridge),
-        table_(std::to_string(table)),
-        session_(jsonrpc_session_open(remote.c_str(), true)) {}
-  ~Ovsdb() override {
-    json_destroy(request_id_);
-    jsonrpc_session_close(session_);
+        tables_(tables),
+        session_(jsonrpc_session_open(remote.c_str(), true)) {
+    jsonrpc_session_set_max_backoff(session_, kMaxBackoff);
   }
+  ~Ovsdb() override { jsonrpc_session_close(session_); }
   Ovsdb(const Ovsdb&) = delete;
   Ovsdb& operator=(const Ovsdb&) = delete;
 
   void Run() override;
   void Wait() override;
-  void Enable(bool enable) override;
-  void Refresh() override { due_ = true; }
+  void Use(const Taps& taps, bool only) override;
+  bool InForce() const override;
   std::string Describe() const override;
 
  private:
-  nlohmann::json Transaction() const;
-  void Send();
+  using RequestId = std::unique_ptr<struct json, JsonDestroy>;
+
+  std::string Table(Tap tap) const { return std::to_string(tables_.of(tap)); }
+  bool NamesOurs(Tap tap) const;
+  bool MustChange(Tap tap) const;
+  bool IsInOrder() const;
+  RequestId Send(const char* method, const Json& params);
+  void SendMonitor();
+  void SendTransaction();
   void Receive(const struct jsonrpc_msg* message);
-  void SetResult(const std::string& result, bool good);
+  void ReceiveUpdates(const Json& updates);
+  void ReceiveBridge(const std::string& row, const Json& update);
+  void ReceiveResult(const Json& result, bool is_error);
+  void LookAtBridge();
+  void SetProblem(const std::string& problem);
+  std::string FormatKeys() const;
 
   const std::string bridge_;
-  const std::string table_;
+  const TapTables tables_;
   struct jsonrpc_session* const session_;
   unsigned int seqno_ = 0;  // Of the connection last sent to.
-  bool enable_ = false;
-  bool due_ = false;                   // A request must be sent.
-  struct json* request_id_ = nullptr;  // Of the request without a reply yet.
-  std::string result_ = "not yet sent";
+
+  // What is wanted.  Nothing until the first Use().
+  std::optional<Taps> taps_;
+  bool only_ = false;
+
+  // What the database has, as far as is known: `row_` is the bridge's, or empty
+  // if it has none.
+  bool known_ = false;
+  std::string row_;
+  std::map<std::string, std::string> other_config_;
+  int64_t followed_ = 0;  // Configuration that the switch has followed.
+
+  RequestId monitor_;  // The requests without a reply yet.
+  RequestId transaction_;
+  bool due_ = false;             // A transaction must be sent,
+  int64_t not_before_ = 0;       // from this time on.
+  int64_t wanted_followed_ = 0;  // What the last transaction takes to follow.
+  bool was_in_order_ = false;
+  Pace pace_;
+  std::string problem_;  // Empty: none.
+  std::string logged_;   // What was last said to be right.
 };
 
-void Ovsdb::Enable(bool enable) {
-  enable_ = enable;
-  due_ = true;
+void Ovsdb::Use(const Taps& taps, bool only) {
+  taps_ = taps;
+  only_ = only;
+  was_in_order_ = false;
+  due_ = false;
+  if (known_) {
+    LookAtBridge();
+  }
 }
 
-nlohmann::json Ovsdb::Transaction() const {
-  using nlohmann::json;
-  const json is_bridge = json::array({"name", "==", bridge_});
-  json mutations = json::array();
-  const json entry =
-      json::array({"map", json::array({json::array({kKey, table_})})});
-  if (enable_) {
-    // An insertion does not replace the value of a key that is there.
-    mutations.push_back(
-        {"other_config", "delete", json::array({"set", json::array({kKey})})});
-    mutations.push_back({"other_config", "insert", entry});
-  } else {
-    mutations.push_back({"other_config", "delete", entry});
-  }
-  return json::array({"Open_vSwitch",
-                      {{"op", "mutate"},
-                       {"table", "Bridge"},
-                       {"where", json::array({is_bridge})},
-                       {"mutations", mutations}},
-                      {{"op", "comment"}, {"comment", "ovs-rmirrord"}}});
+bool Ovsdb::NamesOurs(Tap tap) const {
+  const auto it = other_config_.find(KeyOf(tap));
+  return it != other_config_.end() && it->second == Table(tap);
 }
 
-void Ovsdb::Send() {
-  json_destroy(request_id_);
-  request_id_ = nullptr;
-  struct jsonrpc_msg* request = jsonrpc_create_request(
-      "transact", json_from_string(Transaction().dump().c_str()), &request_id_);
-  if (!jsonrpc_session_send(session_, request)) {
-    due_ = false;
+bool Ovsdb::MustChange(Tap tap) const {
+  if (taps_->contains(tap)) {
+    return !NamesOurs(tap);
   }
+  return only_ && NamesOurs(tap);
+}
+
+bool Ovsdb::IsInOrder() const {
+  return !MustChange(Tap::kIngress) && !MustChange(Tap::kEgress);
+}
+
+bool Ovsdb::InForce() const {
+  return taps_ && known_ && !row_.empty() && !due_ && !transaction_ &&
+         IsInOrder() && followed_ >= wanted_followed_;
 }
 
 void Ovsdb::Run() {
@@ -101,10 +150,7 @@ void Ovsdb::Run() {
   const unsigned int seqno = jsonrpc_session_get_seqno(session_);
   if (seqno != seqno_) {
     seqno_ = seqno;
-    due_ = true;
-  }
-  if (due_) {
-    Send();
+    SendMonitor();
   }
   for (int i = 0; i < 10; i++) {
     const std::unique_ptr<struct jsonrpc_msg, MessageDestroy> message(
@@ -114,71 +160,240 @@ void Ovsdb::Run() {
     }
     Receive(message.get());
   }
+  if (due_ && !transaction_ && !row_.empty() && time_msec() >= not_before_) {
+    SendTransaction();
+  }
 }
 
 void Ovsdb::Wait() {
   jsonrpc_session_wait(session_);
   jsonrpc_session_recv_wait(session_);
-  if (due_ && jsonrpc_session_is_connected(session_)) {
-    poll_immediate_wake();
+  if (due_ && !transaction_ && !row_.empty() &&
+      jsonrpc_session_is_connected(session_)) {
+    poll_timer_wait_until(not_before_);
   }
+}
+
+Ovsdb::RequestId Ovsdb::Send(const char* method, const Json& params) {
+  struct json* id = nullptr;
+  jsonrpc_session_send(session_,
+                       jsonrpc_create_request(method, ToOvs(params), &id));
+  return RequestId(id);
+}
+
+void Ovsdb::SendMonitor() {
+  known_ = false;
+  due_ = false;
+  row_.clear();
+  other_config_.clear();
+  transaction_.reset();
+  const Json bridge = {{"columns", Json::array({"name", "other_config"})}};
+  const Json global = {{"columns", Json::array({"cur_cfg"})}};
+  monitor_ = Send(
+      "monitor", Json::array({"Open_vSwitch",
+                              nullptr,
+                              {{"Bridge", bridge}, {"Open_vSwitch", global}}}));
+}
+
+// Right whatever the state of the database is.  Asks ovs-vswitchd to say when
+// it has followed, as ovs-vsctl does.
+void Ovsdb::SendTransaction() {
+  Json mutations = Json::array();
+  for (const Tap tap : kTaps) {
+    const std::string key = KeyOf(tap);
+    const Json entry =
+        Json::array({"map", Json::array({Json::array({key, Table(tap)})})});
+    if (taps_->contains(tap)) {
+      // An insertion does not replace the value of a key that is there.
+      mutations.push_back(
+          Json::array({"other_config", "delete",
+                       Json::array({"set", Json::array({key})})}));
+      mutations.push_back(Json::array({"other_config", "insert", entry}));
+    } else if (only_) {
+      mutations.push_back(Json::array({"other_config", "delete", entry}));
+    }
+  }
+  const Json is_bridge = Json::array({"name", "==", bridge_});
+  const Json increment = Json::array({"next_cfg", "+=", 1});
+  due_ = false;
+  transaction_ =
+      Send("transact",
+           Json::array({"Open_vSwitch",
+                        {{"op", "mutate"},
+                         {"table", "Bridge"},
+                         {"where", Json::array({is_bridge})},
+                         {"mutations", mutations}},
+                        {{"op", "mutate"},
+                         {"table", "Open_vSwitch"},
+                         {"where", Json::array()},
+                         {"mutations", Json::array({increment})}},
+                        {{"op", "select"},
+                         {"table", "Open_vSwitch"},
+                         {"where", Json::array()},
+                         {"columns", Json::array({"next_cfg"})}},
+                        {{"op", "comment"}, {"comment", "ovs-rmirrord"}}}));
 }
 
 void Ovsdb::Receive(const struct jsonrpc_msg* message) {
-  const bool is_reply =
-      message->type == JSONRPC_REPLY || message->type == JSONRPC_ERROR;
-  if (!is_reply || !request_id_ || !json_equal(message->id, request_id_)) {
+  if (message->type == JSONRPC_NOTIFY) {
+    if (std::string(message->method) == "update") {
+      const Json params = FromOvs(message->params);
+      if (params.is_array() && params.size() == 2) {
+        ReceiveUpdates(params[1]);
+      }
+    }
     return;
   }
-  json_destroy(request_id_);
-  request_id_ = nullptr;
-
-  char* text = json_to_string(
-      message->type == JSONRPC_REPLY ? message->result : message->error, 0);
-  const auto reply = nlohmann::json::parse(text, nullptr, false);
-  const std::string reply_text = text;
-  free(text);
-
-  // One result for each operation, and an error behind them if it was the
-  // transaction as a whole that failed.
-  const bool done = message->type == JSONRPC_REPLY && reply.is_array() &&
-                    reply.size() == 2 && reply[0].contains("count");
-  if (!done) {
-    SetResult("refused by the database: " + reply_text, false);
-  } else if (reply[0]["count"] == 0) {
-    SetResult("the database has no bridge " + bridge_, false);
-  } else {
-    SetResult(enable_ ? std::string(kKey) + "=" + table_
-                      : std::string(kKey) + " cleared",
-              true);
+  const bool is_error = message->type == JSONRPC_ERROR;
+  if (!is_error && message->type != JSONRPC_REPLY) {
+    return;
+  }
+  const Json result = FromOvs(is_error ? message->error : message->result);
+  if (monitor_ && json_equal(message->id, monitor_.get())) {
+    monitor_.reset();
+    if (is_error) {
+      SetProblem("refused by the database: " + result.dump());
+      return;
+    }
+    known_ = true;
+    ReceiveUpdates(result);
+  } else if (transaction_ && json_equal(message->id, transaction_.get())) {
+    transaction_.reset();
+    ReceiveResult(result, is_error);
   }
 }
 
-void Ovsdb::SetResult(const std::string& result, bool good) {
-  if (result == result_) {
+// `updates` are the <table-updates> of RFC 7047.
+void Ovsdb::ReceiveUpdates(const Json& updates) {
+  const auto for_each_row = [&](const char* table, const auto& function) {
+    if (updates.contains(table)) {
+      for (const auto& [row, update] : updates.at(table).items()) {
+        function(row, update);
+      }
+    }
+  };
+  for_each_row("Open_vSwitch", [this](const std::string&, const Json& update) {
+    if (update.contains("new")) {
+      followed_ = update.at("new").at("cur_cfg");
+    }
+  });
+  // The old bridge may go and the new one come in one transaction.
+  for_each_row("Bridge", [this](const std::string& row, const Json& update) {
+    if (row == row_ && !update.contains("new")) {
+      row_.clear();
+      other_config_.clear();
+    }
+  });
+  for_each_row("Bridge", [this](const std::string& row, const Json& update) {
+    if (update.contains("new")) {
+      ReceiveBridge(row, update.at("new"));
+    }
+  });
+  LookAtBridge();
+}
+
+void Ovsdb::ReceiveBridge(const std::string& row, const Json& columns) {
+  if (columns.at("name") != bridge_) {
     return;
   }
-  result_ = result;
-  if (good) {
-    VLOG_INFO("bridge %s: other_config:%s", bridge_.c_str(), result.c_str());
-  } else {
-    VLOG_ERR("bridge %s: cannot set other_config:%s: %s", bridge_.c_str(), kKey,
-             result.c_str());
+  row_ = row;
+  other_config_.clear();
+  for (const Json& entry : columns.at("other_config").at(1)) {
+    other_config_[entry.at(0)] = entry.at(1);
   }
+}
+
+// Finds out whether there is something to do, after news of the database.
+void Ovsdb::LookAtBridge() {
+  if (row_.empty()) {
+    due_ = false;
+    was_in_order_ = false;
+    SetProblem("the database has no bridge " + bridge_);
+    return;
+  }
+  SetProblem("");
+  if (!taps_) {
+    return;
+  }
+  if (IsInOrder()) {
+    due_ = false;
+    if (logged_ != FormatKeys()) {
+      logged_ = FormatKeys();
+      VLOG_INFO("bridge %s: other_config: %s", bridge_.c_str(),
+                logged_.c_str());
+    }
+    was_in_order_ = true;
+    if (only_ && taps_->empty()) {
+      taps_.reset();  // From now on it is others' business.
+    }
+  } else if (!due_) {
+    due_ = true;
+    not_before_ = 0;
+    if (std::exchange(was_in_order_, false)) {
+      const int64_t now = time_msec();
+      const bool was_slowest = pace_.IsSlowest(now);
+      not_before_ = pace_.Schedule(now);
+      if (!was_slowest) {
+        VLOG_WARN(
+            "bridge %s: somebody has changed other_config to %s: it is put "
+            "back%s",
+            bridge_.c_str(), FormatKeys().c_str(),
+            pace_.IsSlowest(now) ? ", from now on every second" : "");
+      }
+    }
+  }
+}
+
+void Ovsdb::ReceiveResult(const Json& result, bool is_error) {
+  // One result for each operation, and an error behind them if it was the
+  // transaction as a whole that failed.
+  const bool good = !is_error && result.is_array() && result.size() == 4 &&
+                    result[0].contains("count") && result[2].contains("rows") &&
+                    !result[2]["rows"].empty();
+  if (good) {
+    wanted_followed_ = result[2]["rows"][0].at("next_cfg");
+  } else {
+    SetProblem("refused by the database: " + result.dump());
+    due_ = true;
+    not_before_ = time_msec() + kMaxBackoff;
+  }
+}
+
+void Ovsdb::SetProblem(const std::string& problem) {
+  if (problem != problem_ && !problem.empty()) {
+    VLOG_ERR("bridge %s: cannot set other_config: %s", bridge_.c_str(),
+             problem.c_str());
+  }
+  problem_ = problem;
+}
+
+std::string Ovsdb::FormatKeys() const {
+  std::string s;
+  for (const Tap tap : kTaps) {
+    const auto it = other_config_.find(KeyOf(tap));
+    if (it != other_config_.end()) {
+      s += std::string(s.empty() ? "" : ",") + it->first + "=" + it->second;
+    }
+  }
+  return s.empty() ? "neither rmirror-ingress-table nor rmirror-egress-table"
+                   : s;
 }
 
 std::string Ovsdb::Describe() const {
-  return result_ + (jsonrpc_session_is_connected(session_)
-                        ? ""
-                        : " (not connected to the database)");
+  if (!jsonrpc_session_is_connected(session_)) {
+    return "not connected to the database";
+  } else if (!problem_.empty()) {
+    return problem_;
+  }
+  return known_ ? FormatKeys() : "not yet known";
 }
 
 }  // namespace
 
 std::unique_ptr<TapConfig> OvsdbTapConfig(const std::string& remote,
                                           const std::string& bridge,
-                                          uint8_t table) {
-  return std::make_unique<Ovsdb>(remote, bridge, table);
+                                          const TapTables& tables) {
+  return std::make_unique<Ovsdb>(remote, bridge, tables);
 }
 
 }  // namespace ovs_rmirror

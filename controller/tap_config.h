@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The setting that makes a bridge offer its packets to a tap table: the key
-// rmirror-ingress-table of its other_config column in the Open vSwitch database
-// (see ovs-vswitchd.conf.db(5)).
+// The settings that make a bridge offer its packets to the tap tables: the keys
+// rmirror-ingress-table and rmirror-egress-table of its other_config column in
+// the Open vSwitch database (see ovs-vswitchd.conf.db(5)).
 
 #ifndef CONTROLLER_TAP_CONFIG_H
 #define CONTROLLER_TAP_CONFIG_H
 
-#include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
+#include "controller/tap.h"
+
 namespace ovs_rmirror {
+
+using Taps = std::set<Tap>;
 
 class TapConfig {
  public:
@@ -22,24 +26,23 @@ class TapConfig {
   virtual void Run() = 0;
   virtual void Wait() = 0;
 
-  // From now on the key shall name the tap table, or be absent.  Absent means
-  // that this table is not named: what somebody else has set stays.
-  virtual void Enable(bool enable) = 0;
+  // From now on the keys of `taps` name our tables, whatever others do.  If
+  // `only`, the other keys are removed if they do; else they stay as they are.
+  virtual void Use(const Taps& taps, bool only) = 0;
 
-  // Says the same to the database once more: it may have got another bridge of
-  // this name meanwhile.
-  virtual void Refresh() = 0;
+  // Whether the switch follows what was said last.
+  virtual bool InForce() const = 0;
 
-  // "set in unix:...", for people.
+  // "rmirror-ingress-table=252", for people.
   virtual std::string Describe() const = 0;
 };
 
-// Returns the setting of `bridge` in the database at `remote`, a connection
+// Returns the settings of `bridge` in the database at `remote`, a connection
 // method of OVSDB like "unix:/run/openvswitch/db.sock".  It connects in the
 // background and again when the connection breaks.
 std::unique_ptr<TapConfig> OvsdbTapConfig(const std::string& remote,
                                           const std::string& bridge,
-                                          uint8_t table);
+                                          const TapTables& tables);
 
 }  // namespace ovs_rmirror
 

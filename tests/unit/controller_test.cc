@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "controller/policy_file.h"
@@ -17,13 +18,14 @@ namespace {
 
 constexpr const char* kLost = "the connection broke";
 
-// A tap table that takes flows as they are.
+// Tap tables that take flows as they are.
 class MemorySwitch final : public SwitchConnection {
  public:
-  using Key = std::pair<uint16_t, std::string>;
+  using Key = std::tuple<uint8_t, uint16_t, std::string>;
 
   bool connected = true;
   uint64_t generation = 1;
+  uint64_t interference = 0;
   std::map<Key, SwitchFlow> table;
   PortNumbers ports = {{"br0", kPortLocal}, {"eth0", 1}};
   std::string refusal;                   // Of the next changes.
@@ -49,6 +51,7 @@ class MemorySwitch final : public SwitchConnection {
   void Wait() override {}
   bool IsConnected() const override { return connected; }
   uint64_t Generation() const override { return generation; }
+  uint64_t Interference() const override { return interference; }
   std::string Describe() const override {
     return connected ? "connected" : "not connected";
   }
@@ -84,7 +87,8 @@ class MemorySwitch final : public SwitchConnection {
       return refusal;
     }
     for (const FlowChange& change : changes) {
-      const Key key = {change.flow.priority, change.flow.match};
+      const Key key = {change.flow.table, change.flow.priority,
+                       change.flow.match};
       if (change.kind == FlowChange::Kind::kDelete) {
         EXPECT_EQ(table.erase(key), 1u);
       } else if (change.kind == FlowChange::Kind::kReset) {
@@ -109,15 +113,20 @@ class MemorySwitch final : public SwitchConnection {
 // Remembers what it was told.
 class MemoryTapConfig final : public TapConfig {
  public:
-  explicit MemoryTapConfig(std::string* log) : log_(log) {}
+  std::string log;
+  bool in_force = true;
+
   void Run() override {}
   void Wait() override {}
-  void Enable(bool enable) override { *log_ += enable ? "on " : "off "; }
-  void Refresh() override { *log_ += "refresh "; }
+  void Use(const Taps& taps, bool only) override {
+    log += only ? "only" : "also";
+    for (const Tap tap : taps) {
+      log += tap == Tap::kIngress ? " ingress" : " egress";
+    }
+    log += "; ";
+  }
+  bool InForce() const override { return in_force; }
   std::string Describe() const override { return "set"; }
-
- private:
-  std::string* const log_;
 };
 
 class ControllerTest : public testing::Test {
@@ -125,9 +134,18 @@ class ControllerTest : public testing::Test {
   ControllerTest() {
     auto connection = std::make_unique<MemorySwitch>();
     switch_ = connection.get();
-    controller_ = std::make_unique<Controller>(
-        Controller::Options{"br0", kFile, 252}, std::move(connection),
-        std::make_unique<MemoryTapConfig>(&tap_log_), [this] { return now_; });
+    auto tap_config = std::make_unique<MemoryTapConfig>();
+    tap_config_ = tap_config.get();
+    controller_ = std::make_unique<Controller>(Options(), std::move(connection),
+                                               std::move(tap_config),
+                                               [this] { return now_; });
+  }
+
+  static Controller::Options Options() {
+    Controller::Options options;
+    options.bridge = "br0";
+    options.policy_file = kFile;
+    return options;
   }
 
   static Policy Read(const std::string& rules) {
@@ -178,10 +196,19 @@ class ControllerTest : public testing::Test {
     return it->second;
   }
 
+  // A flow that is not ours.
+  void AddForeignFlow(uint8_t table = 252) {
+    SwitchFlow flow;
+    flow.table = table;
+    flow.priority = 9;
+    flow.match = "ip";
+    switch_->table[{table, 9, "ip"}] = flow;
+  }
+
   static constexpr const char* kFile = "test.policy";
-  std::string tap_log_;
   int64_t now_ = 0;
   MemorySwitch* switch_;
+  MemoryTapConfig* tap_config_;
   std::unique_ptr<Controller> controller_;
 };
 
@@ -196,7 +223,7 @@ TEST_F(ControllerTest, InstallsThePolicyAndSetsTheTap) {
                                              "modified, 0 deleted\n")));
   EXPECT_EQ(switch_->table.size(), 5u);
   EXPECT_EQ(Flow("192.0.2.9").match.substr(0, 9), "tcp,reg0=");
-  EXPECT_EQ(tap_log_.substr(0, 3), "on ");
+  EXPECT_EQ(tap_config_->log, "also ingress; only ingress; ");
 }
 
 TEST_F(ControllerTest, WaitsForTheSwitch) {
@@ -232,29 +259,113 @@ TEST_F(ControllerTest, PutsBackWhatSomebodyDeletedWhenItConnectsAgain) {
   switch_->Connect();
   Run();
   EXPECT_EQ(switch_->table.size(), 5u);
-  EXPECT_EQ(tap_log_.substr(tap_log_.size() - 8), "refresh ");
 }
 
-TEST_F(ControllerTest, RemovesForeignFlowsFromItsTable) {
-  SwitchFlow foreign;
-  foreign.priority = 9;
-  foreign.match = "ip";
-  switch_->table[{9, "ip"}] = foreign;
+TEST_F(ControllerTest, PutsBackWhatSomebodyDeletesAtOnce) {
+  Load(kTo9);
+  switch_->table.clear();
+  switch_->interference++;
+  Run();
+  EXPECT_EQ(switch_->table.size(), 5u);
+}
+
+TEST_F(ControllerTest, RepairsEverMoreSlowlyAgainstSomebodyWhoGoesOn) {
+  Load(kTo9);
+  std::vector<int64_t> delays;
+  for (int i = 0; i < 9; i++) {
+    const int64_t began = now_;
+    switch_->table.clear();
+    switch_->interference++;
+    Run();
+    if (switch_->table.empty()) {
+      now_ = controller_->Wait().value();
+      Run();
+    }
+    EXPECT_EQ(switch_->table.size(), 5u);
+    delays.push_back(now_ - began);
+  }
+  EXPECT_EQ(delays, (std::vector<int64_t>{0, 50, 100, 200, 400, 800, 1000, 1000,
+                                          1000}));
+  now_ += 60000;
+  switch_->table.clear();
+  switch_->interference++;
+  Run();
+  EXPECT_EQ(switch_->table.size(), 5u);
+}
+
+TEST_F(ControllerTest, ObeysCommandsAtOnceWhileItRepairsSlowly) {
+  Load(kTo9);
+  for (int i = 0; i < 4; i++) {
+    switch_->interference++;
+    Run();
+  }
+  EXPECT_TRUE(Load(kTo10).first);
+  EXPECT_EQ(Flow("192.0.2.10").actions, "rmirror(target=192.0.2.10)");
+}
+
+TEST_F(ControllerTest, LeavesOthersAloneAfterClear) {
+  Load(kTo9);
+  Finish(&Controller::Clear);
+  AddForeignFlow();
+  switch_->interference++;
+  Run();
+  EXPECT_EQ(switch_->table.size(), 1u);
+}
+
+TEST_F(ControllerTest, RemovesForeignFlowsFromItsTables) {
+  AddForeignFlow(252);
+  AddForeignFlow(253);
   Load(kTo9);
   EXPECT_EQ(switch_->table.size(), 5u);
-  EXPECT_FALSE(switch_->table.contains({9, "ip"}));
+  EXPECT_FALSE(switch_->table.contains({252, 9, "ip"}));
+  EXPECT_EQ(controller_->Status()["foreign"], 0);
+}
+
+TEST_F(ControllerTest, LeavesForeignFlowsAloneIfItDoesNotOwnTheTables) {
+  auto connection = std::make_unique<MemorySwitch>();
+  switch_ = connection.get();
+  Controller::Options options = Options();
+  options.own_tables = false;
+  controller_ = std::make_unique<Controller>(options, std::move(connection),
+                                             nullptr, [this] { return now_; });
+  AddForeignFlow();
+  Load(kTo9);
+  EXPECT_EQ(switch_->table.size(), 6u);
+  EXPECT_EQ(controller_->Status()["foreign"], 1);
+}
+
+TEST_F(ControllerTest, WaitsForANewTapBeforeItChangesFlows) {
+  Load(kTo9);
+  tap_config_->in_force = false;
+  Load(kTo10);
+  EXPECT_EQ(switch_->applied, 1);
+  tap_config_->in_force = true;
+  Run();
+  EXPECT_EQ(switch_->applied, 2);
+}
+
+TEST_F(ControllerTest, DoesNotWaitForEverForATap) {
+  tap_config_->in_force = false;
+  Load(kTo9);
+  EXPECT_EQ(switch_->applied, 0);
+  now_ = controller_->Wait().value();
+  EXPECT_EQ(now_, 1000);
+  Run();
+  EXPECT_EQ(switch_->applied, 1);
+}
+
+TEST_F(ControllerTest, UsesNoTapForAPolicyWithoutRules) {
+  Load("");
+  EXPECT_EQ(tap_config_->log, "also; only; ");
 }
 
 TEST_F(ControllerTest, ClearsItsOwnFlowsOnlyAndUntilTheNextPolicy) {
   Load(kTo9);
-  SwitchFlow foreign;
-  foreign.priority = 9;
-  foreign.match = "ip";
-  switch_->table[{9, "ip"}] = foreign;
+  AddForeignFlow();
   EXPECT_EQ(Finish(&Controller::Clear).second,
             "br0: cleared: 0 added, 0 modified, 5 deleted\n");
   EXPECT_EQ(switch_->table.size(), 1u);
-  EXPECT_EQ(tap_log_.substr(tap_log_.size() - 4), "off ");
+  EXPECT_EQ(tap_config_->log, "also ingress; only ingress; only; ");
   switch_->Connect();
   Run();
   EXPECT_EQ(switch_->table.size(), 1u);
@@ -317,9 +428,8 @@ TEST_F(ControllerTest, ContinuesCountersAfterItsOwnRestart) {
   auto connection = std::make_unique<MemorySwitch>();
   connection->table = switch_->table;
   switch_ = connection.get();
-  controller_ = std::make_unique<Controller>(
-      Controller::Options{"br0", kFile, 252}, std::move(connection), nullptr,
-      [this] { return now_; });
+  controller_ = std::make_unique<Controller>(Options(), std::move(connection),
+                                             nullptr, [this] { return now_; });
   EXPECT_EQ(Load(kTo9 + kTo10).second,
             "br0: 2 rules, 6 flows: nothing to change\n");
   EXPECT_EQ(ListRules()[1]["packets"], 4);

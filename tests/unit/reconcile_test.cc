@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <map>
+#include <tuple>
 
 #include "controller/cookie.h"
 #include "tests/unit/generate.h"
@@ -65,17 +66,25 @@ TEST(Difference, OfNothingDeletesEverything) {
             "delete 1 ip drop\n");
 }
 
+TEST(Difference, TellsTheTablesApart) {
+  SwitchFlow egress = FlowOf(1, "ip", 7, "drop");
+  egress.table = 1;
+  EXPECT_EQ(ToText(Difference({egress}, {FlowOf(1, "ip", 7, "drop")})),
+            "delete 1 ip drop\nadd 1 ip drop\n");
+}
+
 // A switch as far as flow modifications go.
 RC_GTEST_PROP(Difference, MakesTheSwitchAsWanted, ()) {
   const auto generate = [] {
-    std::map<std::pair<uint16_t, std::string>, SwitchFlow> flows;
+    std::map<std::tuple<uint8_t, uint16_t, std::string>, SwitchFlow> flows;
     const int n = *rc::gen::inRange(0, 12);
     for (int i = 0; i < n; i++) {
-      const SwitchFlow flow = FlowOf(*rc::gen::inRange<uint16_t>(0, 3),
-                                     OneOf<std::string>({"ip", "tcp", "udp"}),
-                                     *rc::gen::inRange<uint64_t>(0, 3),
-                                     OneOf<std::string>({"drop", "rmirror"}));
-      flows[{flow.priority, flow.match}] = flow;
+      SwitchFlow flow = FlowOf(*rc::gen::inRange<uint16_t>(0, 3),
+                               OneOf<std::string>({"ip", "tcp", "udp"}),
+                               *rc::gen::inRange<uint64_t>(0, 3),
+                               OneOf<std::string>({"drop", "rmirror"}));
+      flow.table = *rc::gen::inRange<uint8_t>(0, 2);
+      flows[{flow.table, flow.priority, flow.match}] = flow;
     }
     return flows;
   };
@@ -89,7 +98,8 @@ RC_GTEST_PROP(Difference, MakesTheSwitchAsWanted, ()) {
     found_list.push_back(flow);
   }
   for (const FlowChange& change : Difference(wanted_list, found_list)) {
-    const auto key = std::make_pair(change.flow.priority, change.flow.match);
+    const auto key = std::make_tuple(change.flow.table, change.flow.priority,
+                                     change.flow.match);
     switch (change.kind) {
       case FlowChange::Kind::kDelete:
         RC_ASSERT(table.erase(key) == 1u);

@@ -8,7 +8,7 @@ namespace ovs_rmirror {
 namespace {
 
 nlohmann::json GoodBridge() {
-  return {{"bridge", "br0"},    {"table", 252},
+  return {{"bridge", "br0"},    {"tables", {{"ingress", 252}, {"egress", 253}}},
           {"switch", "up"},     {"connected", true},
           {"tap", "set"},       {"policy", "test.policy"},
           {"policy_error", ""}, {"in_force", true},
@@ -17,7 +17,7 @@ nlohmann::json GoodBridge() {
           {"error", ""},        {"synchronized", "2026-01-31T23:59:59Z"},
           {"good", true},       {"last_good", ""},
           {"keep_error", ""},   {"watch", true},
-          {"watch_error", ""}};
+          {"watch_error", ""},  {"foreign", 0}};
 }
 
 TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
@@ -26,14 +26,15 @@ TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
   const std::string text =
       FormatStatus(nlohmann::json::array({GoodBridge(), other}));
   EXPECT_EQ(text.substr(0, text.find("\n\n") + 2),
-            "bridge: br0, table 252\n"
+            "bridge: br0, tables 252 and 253\n"
             "switch: up\n"
             "tap: set\n"
             "policy: test.policy: 3 rules, 1 dormant, 7 flows\n"
             "state: up to date\n"
             "synchronized: 2026-01-31T23:59:59Z\n"
             "\n");
-  EXPECT_NE(text.find("\n\nbridge: br1, table 252\n"), std::string::npos);
+  EXPECT_NE(text.find("\n\nbridge: br1, tables 252 and 253\n"),
+            std::string::npos);
 }
 
 TEST(FormatStatusTest, SaysWhatIsWrong) {
@@ -46,11 +47,13 @@ TEST(FormatStatusTest, SaysWhatIsWrong) {
   bridge["state"] = "out of date";
   bridge["error"] = "refused";
   bridge["synchronized"] = "";
+  bridge["foreign"] = 2;
   EXPECT_EQ(FormatStatus(nlohmann::json::array({bridge})),
-            "bridge: br0, table 252\n"
+            "bridge: br0, tables 252 and 253\n"
             "switch: up\n"
             "tap: set\n"
             "policy: test.policy: not in force\n"
+            "foreign: 2 flows in the tap tables\n"
             "policy error: test.policy:1:1: error: no\n"
             "instead of it: /var/lib/br0.policy\n"
             "not kept: disk full\n"
