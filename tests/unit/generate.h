@@ -100,31 +100,33 @@ inline Mirror GenerateMirror() {
   return mirror;
 }
 
-// The sets to which random rules refer.
+// The sets to which random rules refer, as ipset save writes them.
+inline constexpr char kGeneratedSets[] =
+    "create hosts hash:ip family inet\n"
+    "add hosts 10.0.0.1\n"
+    "add hosts 10.0.0.2\n"
+    "create nets hash:net family inet\n"
+    "add nets 10.0.0.0/8\n"
+    "add nets 10.0.0.0/30 nomatch\n"
+    "add nets 10.0.0.3/32\n"
+    "create nets6 hash:net family inet6\n"
+    "add nets6 2001:db8::/32\n"
+    "add nets6 2001:db8::1/128 nomatch\n"
+    "create services hash:ip,port family inet\n"
+    "add services 10.0.0.1,tcp:80\n"
+    "add services 10.0.0.1,udp:79-1024\n"
+    "add services 10.0.0.2,80\n"
+    "create netservices hash:net,port family inet\n"
+    "add netservices 10.0.0.0/30,tcp:80\n"
+    "add netservices 10.0.0.2/32,tcp:80 nomatch\n"
+    "create macs hash:mac\n"
+    "add macs 02:00:00:00:00:01\n"
+    "add macs 02:00:00:00:00:02\n"
+    "create nothing hash:ip family inet\n";
+
 inline const IpSets& GeneratedSets() {
   static const IpSets sets = [] {
-    const SourceText source("sets",
-                            "create hosts hash:ip family inet\n"
-                            "add hosts 10.0.0.1\n"
-                            "add hosts 10.0.0.2\n"
-                            "create nets hash:net family inet\n"
-                            "add nets 10.0.0.0/8\n"
-                            "add nets 10.0.0.0/30 nomatch\n"
-                            "add nets 10.0.0.3/32\n"
-                            "create nets6 hash:net family inet6\n"
-                            "add nets6 2001:db8::/32\n"
-                            "add nets6 2001:db8::1/128 nomatch\n"
-                            "create services hash:ip,port family inet\n"
-                            "add services 10.0.0.1,tcp:80\n"
-                            "add services 10.0.0.1,udp:79-1024\n"
-                            "add services 10.0.0.2,80\n"
-                            "create netservices hash:net,port family inet\n"
-                            "add netservices 10.0.0.0/30,tcp:80\n"
-                            "add netservices 10.0.0.2/32,tcp:80 nomatch\n"
-                            "create macs hash:mac\n"
-                            "add macs 02:00:00:00:00:01\n"
-                            "add macs 02:00:00:00:00:02\n"
-                            "create nothing hash:ip family inet\n");
+    const SourceText source("sets", kGeneratedSets);
     Diagnostics diagnostics;
     IpSets result;
     ReadIpSets(source, &result, &diagnostics);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/oracle/wire_packet.h"
+
+#include <algorithm>
+
+#include "tests/unit/generate.h"
+
+namespace ovs_rmirror {
+
+namespace {
+
+void Put(Bytes* bytes, uint64_t value, int size) {
+  for (int i = size - 1; i >= 0; i--) {
+    bytes->push_back(static_cast<uint8_t>(value >> (8 * i)));
+  }
+}
+
+void PutAddress(Bytes* bytes, Family family, Uint128 bits) {
+  if (family == Family::kIpv6) {
+    Put(bytes, static_cast<uint64_t>(bits >> 64), 8);
+    Put(bytes, static_cast<uint64_t>(bits), 8);
+  } else {
+    Put(bytes, static_cast<uint64_t>(bits), 4);
+  }
+}
+
+void Fill(Bytes* bytes, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    bytes->push_back(static_cast<uint8_t>(i));
+  }
+}
+
+bool IsIcmp(const Packet& p) {
+  return p.nw_proto == (*p.family == Family::kIpv4 ? 1 : 58);
+}
+
+// What is behind the IP header and the extension headers.
+Bytes Transport(const WirePacket& packet) {
+  const Packet& p = packet.seen;
+  Bytes bytes;
+  if (p.later_fragment) {
+    // Nothing but payload, whatever it may look like.
+  } else if (p.nw_proto == 6) {
+    Put(&bytes, p.tp_src, 2);
+    Put(&bytes, p.tp_dst, 2);
+    Put(&bytes, 0x0102030405060708, 8);
+    Put(&bytes, packet.tcp_options ? 6u << 4 : 5u << 4, 1);
+    Put(&bytes, p.tcp_flags, 1);
+    Put(&bytes, 0xffff0000, 4);
+    Put(&bytes, 0, 2);
+    if (packet.tcp_options) {
+      Put(&bytes, 0x01010100, 4);
+    }
+  } else if (p.nw_proto == 17) {
+    Put(&bytes, p.tp_src, 2);
+    Put(&bytes, p.tp_dst, 2);
+    Put(&bytes, 8u + packet.payload, 2);
+    Put(&bytes, 0, 2);
+  } else if (p.nw_proto == 132) {
+    Put(&bytes, p.tp_src, 2);
+    Put(&bytes, p.tp_dst, 2);
+    Put(&bytes, 0, 8);
+  } else if (IsIcmp(p)) {
+    Put(&bytes, p.tp_src, 1);
+    Put(&bytes, p.tp_dst, 1);
+    Put(&bytes, 0, 6);
+  } else if (p.nw_proto == 47) {
+    Put(&bytes, 0x00000800, 4);
+  }
+  Fill(&bytes, packet.payload);
+  return bytes;
+}
+
+void SetIpv4Checksum(Bytes* header) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < header->size(); i += 2) {
+    sum += static_cast<uint32_t>((*header)[i] << 8 | (*header)[i + 1]);
+  }
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = ~((sum & 0xffff) + (sum >> 16));
+  (*header)[10] = static_cast<uint8_t>(sum >> 8);
+  (*header)[11] = static_cast<uint8_t>(sum);
+}
+
+Bytes Ipv4(const WirePacket& packet) {
+  const Packet& p = packet.seen;
+  const Bytes payload = Transport(packet);
+  Bytes bytes;
+  const size_t size = packet.options ? 24 : 20;
+  Put(&bytes, 0x40 | size / 4, 1);
+  Put(&bytes, p.dscp << 2 | packet.ecn, 1);
+  Put(&bytes, size + payload.size(), 2);
+  Put(&bytes, 0x1234, 2);
+  Put(&bytes, p.later_fragment ? 185 : packet.first_fragment ? 0x2000 : 0, 2);
+  Put(&bytes, packet.ttl, 1);
+  Put(&bytes, p.nw_proto, 1);
+  Put(&bytes, 0, 2);
+  PutAddress(&bytes, Family::kIpv4, p.nw_src);
+  PutAddress(&bytes, Family::kIpv4, p.nw_dst);
+  if (packet.options) {
+    Put(&bytes, 0x01010100, 4);
+  }
+  SetIpv4Checksum(&bytes);
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  return bytes;
+}
+
+Bytes Ipv6(const WirePacket& packet) {
+  const Packet& p = packet.seen;
+  constexpr uint8_t kDestinationOptions = 60, kFragment = 44;
+  const bool fragment = packet.first_fragment || p.later_fragment;
+  const uint8_t behind_options = fragment ? kFragment : p.nw_proto;
+  Bytes behind;
+  if (packet.options) {
+    Put(&behind, behind_options, 1);
+    Put(&behind, 0x00'01'04'00'00'00'00, 7);  // 8 bytes, all of them PadN.
+  }
+  if (fragment) {
+    Put(&behind, p.nw_proto, 1);
+    Put(&behind, 0, 1);
+    Put(&behind, p.later_fragment ? 185 << 3 : 1, 2);
+    Put(&behind, 0x12345678, 4);
+  }
+  const Bytes payload = Transport(packet);
+  behind.insert(behind.end(), payload.begin(), payload.end());
+
+  Bytes bytes;
+  Put(&bytes,
+      0x60000000u | static_cast<uint32_t>(p.dscp << 2 | packet.ecn) << 20, 4);
+  Put(&bytes, behind.size(), 2);
+  Put(&bytes, packet.options ? kDestinationOptions : behind_options, 1);
+  Put(&bytes, packet.ttl, 1);
+  PutAddress(&bytes, Family::kIpv6, p.nw_src);
+  PutAddress(&bytes, Family::kIpv6, p.nw_dst);
+  bytes.insert(bytes.end(), behind.begin(), behind.end());
+  return bytes;
+}
+
+Bytes EthernetFrame(const WirePacket& packet, bool tagged) {
+  const Packet& p = packet.seen;
+  Bytes bytes;
+  Put(&bytes, MacOfPort(packet.out_port), 6);
+  Put(&bytes, p.dl_src, 6);
+  if (tagged && p.vlan) {
+    Put(&bytes, 0x8100, 2);
+    Put(&bytes, *p.vlan, 2);
+  }
+  if (!p.family) {
+    Put(&bytes, 0x88b5, 2);  // IEEE 802 local experimental.
+    Fill(&bytes, packet.payload);
+  } else {
+    Put(&bytes, *p.family == Family::kIpv4 ? 0x0800 : 0x86dd, 2);
+    const Bytes layer3 = packet.Layer3();
+    bytes.insert(bytes.end(), layer3.begin(), layer3.end());
+  }
+  bytes.resize(bytes.size() + packet.padding);
+  return bytes;
+}
+
+}  // namespace
+
+uint64_t MacOfPort(uint32_t port) {
+  return 0x020000000100 | (port == kPortLocal ? 0 : port);
+}
+
+Bytes WirePacket::Layer3() const {
+  return *seen.family == Family::kIpv4 ? Ipv4(*this) : Ipv6(*this);
+}
+
+Bytes WirePacket::Frame() const { return EthernetFrame(*this, true); }
+
+Bytes WirePacket::UntaggedFrame() const { return EthernetFrame(*this, false); }
+
+std::string FormatWirePacket(const WirePacket& packet) {
+  std::string s = FormatPacket(packet.seen) +
+                  ",out_port=" + std::to_string(packet.out_port) +
+                  (packet.options ? ",options" : "") +
+                  (packet.first_fragment ? ",first" : "") +
+                  ",padding=" + std::to_string(packet.padding) + " ";
+  for (const uint8_t byte : packet.Frame()) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    s += kDigits[byte >> 4];
+    s += kDigits[byte & 15];
+  }
+  return s;
+}
+
+WirePacket GenerateWirePacket() {
+  WirePacket packet;
+  Packet& p = packet.seen;
+  p = GeneratePacket();
+  p.mark = p.in_port == kPortLocal
+               ? 0
+               : OneOf<uint32_t>({std::begin(kMarks), std::end(kMarks)});
+  std::vector<uint32_t> out_ports = {1, 2, 3, kPortLocal};
+  std::erase(out_ports, p.in_port);
+  packet.out_port = OneOf(out_ports);
+  packet.payload = *rc::gen::inRange<uint16_t>(0, 300);
+  packet.ttl = *rc::gen::inRange<uint8_t>(1, 255);
+  packet.ecn = *rc::gen::inRange<uint8_t>(0, 4);
+  packet.padding = OneIn(6) ? 6 : 0;
+  if (!p.family) {
+    return packet;
+  }
+  packet.options = OneIn(5);
+  packet.tcp_options = OneIn(2);
+  packet.first_fragment = !p.later_fragment && OneIn(8);
+  if (*p.family == Family::kIpv6) {
+    // ip6tables knows the protocol of a later fragment, a switch does not.
+    packet.first_fragment |= p.later_fragment;
+    p.later_fragment = false;
+  }
+  if (packet.out_port == kPortLocal) {
+    // What Linux would not let in, or put together from fragments before.
+    if (*p.family == Family::kIpv4) {
+      packet.first_fragment = p.later_fragment = false;
+      if (p.nw_dst >> 28 == 0xe || p.nw_dst == 0 || p.nw_dst == 0xffffffff) {
+        p.nw_dst = (10u << 24) + 1;
+      }
+    } else if (p.nw_dst >> 120 == 0xff) {
+      p.nw_dst = (Uint128{0x20010db8} << 96) + 1;
+    }
+  }
+  return packet;
+}
+
+}  // namespace ovs_rmirror
