@@ -155,12 +155,43 @@ std::vector<Range<Uint128>> TypeRanges(const AddressTypeMatch& match,
                        : Merge(ranges);
 }
 
+// The numbers of the ports that `match` names.
+std::vector<uint32_t> NumbersOf(const InterfaceMatch& match,
+                                const PortNumbers& ports) {
+  std::vector<uint32_t> numbers;
+  for (const auto& [name, number] : ports) {
+    if (match.Names(name) && number != kPortLocal) {
+      numbers.push_back(number);
+    }
+  }
+  return numbers;
+}
+
+Alternatives InPorts(const InterfaceMatch& match, const PortNumbers& ports) {
+  Alternatives alternatives;
+  for (const uint32_t number : NumbersOf(match, ports)) {
+    alternatives.emplace_back().in_port = number;
+  }
+  return alternatives;
+}
+
+Alternatives OutPorts(const InterfaceMatch& match, Tap tap,
+                      const PortNumbers& ports) {
+  Alternatives alternatives;
+  if (tap == Tap::kEgress) {
+    for (const uint32_t number : NumbersOf(match, ports)) {
+      alternatives.emplace_back().actset_output = number;
+    }
+  }
+  return alternatives;
+}
+
 // Collects the clauses of a rule for packets of `family`, or for all frames.
 class Collector {
  public:
-  Collector(const Matches& matches, const PortNumbers& ports,
+  Collector(const Matches& matches, Tap tap, const PortNumbers& ports,
             std::optional<Family> family)
-      : matches_(matches), ports_(ports), family_(family) {
+      : matches_(matches), tap_(tap), ports_(ports), family_(family) {
     result_.base.family = family;
   }
 
@@ -197,6 +228,7 @@ class Collector {
   bool Simplify();
 
   const Matches& matches_;
+  const Tap tap_;
   const PortNumbers& ports_;
   const std::optional<Family> family_;
   Clauses result_;
@@ -204,15 +236,10 @@ class Collector {
 
 void Collector::AddLinkLayer() {
   if (const auto& match = matches_.in_interface; match && !match->negated) {
-    Alternatives alternatives;
-    for (const auto& [name, number] : ports_) {
-      if (match->Names(name) && number != kPortLocal) {
-        FlowMatch m;
-        m.in_port = number;
-        alternatives.push_back(m);
-      }
-    }
-    Add(std::move(alternatives));
+    Add(InPorts(*match, ports_));
+  }
+  if (const auto& match = matches_.out_interface; match && !match->negated) {
+    Add(OutPorts(*match, tap_, ports_));
   }
   if (const auto& match = matches_.mac_source) {
     Alternatives alternatives;
@@ -388,15 +415,15 @@ bool Collector::Simplify() {
   return true;
 }
 
-std::vector<FlowMatch> FindExceptions(const Matches& matches,
-                                      const PortNumbers& ports) {
-  std::vector<FlowMatch> exceptions;
+Alternatives FindExceptions(const Matches& matches, Tap tap,
+                            const PortNumbers& ports) {
+  Alternatives exceptions;
   if (const auto& match = matches.in_interface; match && match->negated) {
-    for (const auto& [name, number] : ports) {
-      if (match->Names(name) && number != kPortLocal) {
-        exceptions.emplace_back().in_port = number;
-      }
-    }
+    exceptions = InPorts(*match, ports);
+  }
+  if (const auto& match = matches.out_interface; match && match->negated) {
+    const Alternatives others = OutPorts(*match, tap, ports);
+    exceptions.insert(exceptions.end(), others.begin(), others.end());
   }
   if (const auto& match = matches.protocol; match && match->negated) {
     for (const Family family : {Family::kIpv4, Family::kIpv6}) {
@@ -449,6 +476,17 @@ bool AreDisjointAddresses(const std::optional<AddressMatch>& a,
   return true;
 }
 
+bool AreDisjointInterfaces(const std::optional<InterfaceMatch>& a,
+                           const std::optional<InterfaceMatch>& b) {
+  const auto covers = [](const InterfaceMatch& large,
+                         const InterfaceMatch& small) {
+    return large.prefix ? small.name.starts_with(large.name)
+                        : !small.prefix && small.name == large.name;
+  };
+  return a && b && !a->negated && !b->negated && !covers(*a, *b) &&
+         !covers(*b, *a);
+}
+
 bool AreDisjointPorts(const std::optional<PortMatch>& a,
                       const std::optional<PortMatch>& b) {
   return a && b && !a->negated && !b->negated &&
@@ -461,7 +499,8 @@ bool NeedsExceptions(const Matches& matches) {
   const auto is_negated = [](const auto& match) {
     return match && match->negated;
   };
-  return is_negated(matches.in_interface) || is_negated(matches.protocol) ||
+  return is_negated(matches.in_interface) ||
+         is_negated(matches.out_interface) || is_negated(matches.protocol) ||
          (is_negated(matches.icmp) && matches.icmp->type) ||
          std::any_of(matches.sets.begin(), matches.sets.end(),
                      [](const SetMatch& match) {
@@ -469,7 +508,8 @@ bool NeedsExceptions(const Matches& matches) {
                      });
 }
 
-RuleClauses FindClauses(const Matches& matches, const PortNumbers& ports) {
+RuleClauses FindClauses(const Matches& matches, Tap tap,
+                        const PortNumbers& ports) {
   RuleClauses result;
   std::vector<std::optional<Family>> families;
   if (!matches.MatchesLayer3()) {
@@ -483,24 +523,32 @@ RuleClauses FindClauses(const Matches& matches, const PortNumbers& ports) {
     }
   }
   for (const std::optional<Family>& family : families) {
-    if (auto clauses = Collector(matches, ports, family).Collect()) {
+    if (auto clauses = Collector(matches, tap, ports, family).Collect()) {
       result.variants.push_back(std::move(*clauses));
     }
   }
   if (!result.variants.empty()) {
-    result.exceptions = FindExceptions(matches, ports);
+    result.exceptions = FindExceptions(matches, tap, ports);
   }
   return result;
+}
+
+const InterfaceMatch* FindMissingPort(const Matches& matches,
+                                      const PortNumbers& ports) {
+  for (const auto* match : {&matches.in_interface, &matches.out_interface}) {
+    if (*match && !(*match)->negated && NumbersOf(**match, ports).empty()) {
+      return &**match;
+    }
+  }
+  return nullptr;
 }
 
 bool AreDisjoint(const Matches& a, const Matches& b) {
   const auto differ = [](const auto& x, const auto& y, auto value) {
     return x && y && !x->negated && !y->negated && value(*x) != value(*y);
   };
-  const auto& i = a.in_interface;
-  const auto& j = b.in_interface;
-  if (i && j && !i->negated && !j->negated && !i->prefix && !j->prefix &&
-      i->name != j->name) {
+  if (AreDisjointInterfaces(a.in_interface, b.in_interface) ||
+      AreDisjointInterfaces(a.out_interface, b.out_interface)) {
     return true;
   }
   if (a.MatchesLayer3() && b.MatchesLayer3() && !(a.ipv4 && b.ipv4) &&

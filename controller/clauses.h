@@ -14,6 +14,7 @@
 #include "controller/flow_match.h"
 #include "controller/matches.h"
 #include "controller/ports.h"
+#include "controller/tap.h"
 
 namespace ovs_rmirror {
 
@@ -37,10 +38,16 @@ struct RuleClauses {
 // Whether `matches` says something that only exceptions can express.
 bool NeedsExceptions(const Matches& matches);
 
-// Returns the clauses of `matches` on a bridge with `ports`.  There are no
-// variants if nothing can match.  Packets never enter PREROUTING by LOCAL, so
-// this port is like none there.
-RuleClauses FindClauses(const Matches& matches, const PortNumbers& ports);
+// Returns the clauses of `matches` at `tap` of a bridge with `ports`.  There
+// are no variants if nothing can match.  Neither -i nor -o names LOCAL, and at
+// ingress, where the port of the output is not known, -o names no port.
+RuleClauses FindClauses(const Matches& matches, Tap tap,
+                        const PortNumbers& ports);
+
+// What of `matches` names a port that a bridge with `ports` does not have, or
+// LOCAL, so that no packet can match; null if nothing does.
+const InterfaceMatch* FindMissingPort(const Matches& matches,
+                                      const PortNumbers& ports);
 
 // Whether it is certain that no packet matches both `a` and `b`.
 bool AreDisjoint(const Matches& a, const Matches& b);

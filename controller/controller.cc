@@ -245,6 +245,9 @@ std::string Controller::Plan(const SwitchState& state,
     loaded_->dormant = std::move(tap.dormant);
     LogDormantRules(before, state.ports);
     for (const Flow& flow : tap.flows) {
+      if (flow.tap != Tap::kIngress) {
+        return "rules in INPUT, FORWARD and POSTROUTING need an egress table";
+      }
       SwitchFlow text;
       text.table = options_.tables.of(flow.tap);
       text.priority = flow.priority;
@@ -316,15 +319,17 @@ void Controller::LogDormantRules(const LoadedPolicy& before,
     if (is == was) {
       continue;
     }
-    const InterfaceMatch& interface = *rule.matches.in_interface;
-    const std::string name = interface.name + (interface.prefix ? "+" : "");
-    if (!is) {
-      VLOG_INFO("%s:%d: port %s is there: the rule is in force",
-                options_.policy_file.c_str(), rule.where.line, name.c_str());
-    } else if (ports.contains(interface.name)) {
+    const InterfaceMatch* missing = FindMissingPort(rule.matches, ports);
+    if (!missing) {
+      VLOG_INFO("%s:%d: the port is there: the rule is in force",
+                options_.policy_file.c_str(), rule.where.line);
+      continue;
+    }
+    const std::string name = missing->name + (missing->prefix ? "+" : "");
+    if (ports.contains(missing->name)) {
       VLOG_WARN(
-          "%s:%d: no packet enters PREROUTING by %s, which is the port "
-          "LOCAL of %s: write the rule for OUTPUT, without -i",
+          "%s:%d: %s is the port LOCAL of %s, which -i and -o do not name: "
+          "write the rule for OUTPUT or INPUT, without it",
           options_.policy_file.c_str(), rule.where.line, name.c_str(),
           options_.bridge.c_str());
     } else {

@@ -88,18 +88,21 @@ bool SetMatches(const SetMatch& match, const Packet& packet) {
   return (best && !best->nomatch) != match.negated;
 }
 
-bool LinkLayerMatches(const Matches& m, const PortNumbers& ports,
-                      const Packet& packet) {
-  if (m.in_interface) {
-    const bool in =
-        std::any_of(ports.begin(), ports.end(), [&](const auto& port) {
-          return m.in_interface->Names(port.first) &&
-                 port.second == packet.in_port && port.second != kPortLocal;
-        });
-    if (in == m.in_interface->negated) {
-      return false;
-    }
+// `port` is none where it is not known: no name is its.
+bool InterfaceMatches(const std::optional<InterfaceMatch>& match,
+                      const PortNumbers& ports, std::optional<uint32_t> port) {
+  if (!match) {
+    return true;
   }
+  const bool in =
+      port && port != kPortLocal &&
+      std::any_of(ports.begin(), ports.end(), [&](const auto& entry) {
+        return entry.second == port && match->Names(entry.first);
+      });
+  return in != match->negated;
+}
+
+bool LinkLayerMatches(const Matches& m, const Packet& packet) {
   if (m.mac_source &&
       (m.mac_source->mac == packet.dl_src) == m.mac_source->negated) {
     return false;
@@ -161,9 +164,11 @@ bool NetworkLayerMatches(const Matches& m, const Packet& packet) {
 }
 
 bool RuleMatches(const Rule& rule, const PortNumbers& ports,
-                 const Packet& packet) {
+                 const Packet& packet, std::optional<uint32_t> out_port) {
   const Matches& m = rule.matches;
-  return LinkLayerMatches(m, ports, packet) &&
+  return InterfaceMatches(m.in_interface, ports, packet.in_port) &&
+         InterfaceMatches(m.out_interface, ports, out_port) &&
+         LinkLayerMatches(m, packet) &&
          (!m.MatchesLayer3() ||
           (NetworkLayerMatches(m, packet) && TransportMatches(m, packet))) &&
          std::all_of(m.sets.begin(), m.sets.end(), [&](const SetMatch& match) {
@@ -195,57 +200,79 @@ std::string FormatPacket(const Packet& packet) {
 
 void Evaluation::Enter(const Packet& packet) {
   Offer(packet.in_port == kPortLocal ? Chain::kOutput : Chain::kPrerouting,
-        packet);
+        packet, std::nullopt);
 }
 
-void Evaluation::Offer(Chain chain, const Packet& packet) {
-  std::vector<Session> met;
-  outcome_.entered.push_back(chain);
-  if (Walk(std::string(ChainName(chain)), chain, packet, &met)) {
-    outcome_.fell_through.push_back(chain);
+void Evaluation::Leave(const Packet& packet, uint32_t out_port) {
+  if (out_port == kPortLocal) {
+    Offer(Chain::kInput, packet, out_port);
+  } else if (packet.in_port == kPortLocal ||
+             Offer(Chain::kForward, packet, out_port)) {
+    Offer(Chain::kPostrouting, packet, out_port);
   }
 }
 
-// Goes through the rules of chain `name`.  Returns whether the packet comes out
-// at its end, or is returned by a chain to which it jumped; false if a verdict
-// ends the evaluation.
-bool Evaluation::Walk(const std::string& name, Chain chain,
-                      const Packet& packet, std::vector<Session>* met) {
+// Returns whether the packet may go on to another chain.
+bool Evaluation::Offer(Chain chain, const Packet& packet,
+                       std::optional<uint32_t> out_port) {
+  if (!policy_.Uses(TapOf(chain))) {
+    return false;
+  }
+  outcome_.entered.push_back(chain);
+  Pass pass = {chain, packet, out_port, {}};
+  std::optional<Verdict> verdict = Walk(std::string(ChainName(chain)), &pass);
+  if (!verdict) {
+    outcome_.fell_through.push_back(chain);
+  }
+  if (!verdict || verdict == Verdict::kReturn) {
+    verdict = policy_.PolicyOf(chain);
+  }
+  return verdict != Verdict::kDrop;
+}
+
+// Goes through the rules of chain `name`.  Returns the verdict that ends the
+// evaluation, or nothing if the packet comes out at the chain's end or by
+// RETURN to where it came from.
+std::optional<Verdict> Evaluation::Walk(const std::string& name, Pass* pass) {
   const auto contains = [](const std::vector<Session>& sessions,
                            const Session& session) {
     return std::find(sessions.begin(), sessions.end(), session) !=
            sessions.end();
   };
+  const auto add_step = [&](size_t rule, Effect effect) {
+    outcome_.steps.push_back({pass->chain, rule, effect});
+  };
   for (size_t r = 0; r < policy_.rules.size(); r++) {
     const Rule& rule = policy_.rules[r];
-    if (rule.chain != name || !RuleMatches(rule, ports_, packet)) {
+    if (rule.chain != name ||
+        !RuleMatches(rule, ports_, pass->packet, pass->out_port)) {
       continue;
     }
     if (const Verdict* verdict = rule.verdict()) {
-      outcome_.steps.push_back({chain, r, Effect::kVerdict});
-      return *verdict == Verdict::kReturn && !ChainByName(name);
+      add_step(r, Effect::kVerdict);
+      const bool returns = *verdict == Verdict::kReturn && !ChainByName(name);
+      return returns ? std::nullopt : std::optional(*verdict);
     } else if (const Jump* jump = rule.jump()) {
-      outcome_.steps.push_back({chain, r, Effect::kJump});
-      if (!Walk(jump->chain, chain, packet, met)) {
-        return false;
-      } else if (jump->is_goto) {
-        return true;
+      add_step(r, Effect::kJump);
+      const std::optional<Verdict> end = Walk(jump->chain, pass);
+      if (end || jump->is_goto) {
+        return end;
       }
       continue;
     }
     const Session& session = rule.mirror()->session;
     Effect effect = Effect::kCopy;
-    if (contains(*met, session)) {
+    if (contains(pass->met, session)) {
       effect = Effect::kSkip;
     } else if (contains(taken_, session)) {
       effect = Effect::kRepeat;
     } else {
       taken_.push_back(session);
     }
-    met->push_back(session);
-    outcome_.steps.push_back({chain, r, effect});
+    pass->met.push_back(session);
+    add_step(r, effect);
   }
-  return true;
+  return std::nullopt;
 }
 
 }  // namespace ovs_rmirror

@@ -74,15 +74,28 @@ class Evaluation {
   Evaluation(const Policy& policy, const PortNumbers& ports)
       : policy_(policy), ports_(ports) {}
 
-  // The packet enters the bridge.
+  // The packet enters the bridge.  Nothing happens at a tap that the policy
+  // does not use.
   void Enter(const Packet& packet);
+
+  // A copy of the packet, as it is by then, leaves the bridge by the port of
+  // number `out_port`.  Each output is evaluated.
+  void Leave(const Packet& packet, uint32_t out_port);
 
   const Outcome& outcome() const { return outcome_; }
 
  private:
-  void Offer(Chain chain, const Packet& packet);
-  bool Walk(const std::string& name, Chain chain, const Packet& packet,
-            std::vector<Session>* met);
+  // Through one chain of those at which packets enter the policy.
+  struct Pass {
+    Chain chain;
+    const Packet& packet;
+    std::optional<uint32_t> out_port;  // At egress.
+    std::vector<Session> met;          // Those whose rules it met.
+  };
+
+  bool Offer(Chain chain, const Packet& packet,
+             std::optional<uint32_t> out_port);
+  std::optional<Verdict> Walk(const std::string& name, Pass* pass);
 
   const Policy& policy_;
   const PortNumbers& ports_;

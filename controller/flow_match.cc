@@ -35,6 +35,7 @@ std::optional<FlowMatch> Intersect(const FlowMatch& a, const FlowMatch& b) {
   const bool possible =
       IntersectOptional(a.conj_id, b.conj_id, &m.conj_id) &&
       Intersect(a.pkt_mark, b.pkt_mark, &m.pkt_mark) &&
+      IntersectOptional(a.actset_output, b.actset_output, &m.actset_output) &&
       IntersectOptional(a.in_port, b.in_port, &m.in_port) &&
       Intersect(a.vlan_tci, b.vlan_tci, &m.vlan_tci) &&
       Intersect(a.dl_src, b.dl_src, &m.dl_src) &&

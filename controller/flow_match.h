@@ -26,6 +26,7 @@ struct FlowMatch {
   uint32_t zero = 0;     // Bits of reg2 that are 0, as all of them always are.
   std::optional<uint32_t> conj_id;  // All clauses of a conjunction hold.
   Masked<uint32_t> pkt_mark;
+  std::optional<uint32_t> actset_output;  // At egress: the port of the output.
   std::optional<uint32_t> in_port;
   Masked<uint16_t> vlan_tci;     // Of the outermost tag; 0x1000: there is one.
   Masked<uint64_t> dl_src;       // Ethernet source.

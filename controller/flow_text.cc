@@ -84,7 +84,7 @@ std::string FormatTcpFlags(const Masked<uint16_t>& flags) {
   return s;
 }
 
-std::string FormatInPort(uint32_t port) {
+std::string FormatPort(uint32_t port) {
   return port == kPortLocal ? "LOCAL" : std::to_string(port);
 }
 
@@ -96,6 +96,10 @@ std::string FormatProgress(Progress progress) {
       return "load:0x1->NXM_NX_REG1[0]";
     case Progress::kLeave:
       return "load:0x1->NXM_NX_REG1[1]";
+    case Progress::kDrop:
+      return "load:0x1->NXM_NX_REG1[2]";
+    case Progress::kContinue:
+      return "load:0->NXM_NX_REG1[0..1]";
     case Progress::kReturn:
       return "load:0->NXM_NX_REG1[1]";
   }
@@ -116,6 +120,9 @@ std::string FormatMatch(const FlowMatch& match) {
   if (match.conj_id) {
     s += "conj_id=" + std::to_string(*match.conj_id) + ",";
   }
+  if (match.actset_output) {
+    s += "actset_output=" + FormatPort(*match.actset_output) + ",";
+  }
   if (match.family) {
     s += PacketType(*match.family, match.nw_proto) + ",";
   }
@@ -127,7 +134,7 @@ std::string FormatMatch(const FlowMatch& match) {
     s += ",reg2=0/" + Hex(match.zero);
   }
   if (match.in_port) {
-    s += ",in_port=" + FormatInPort(*match.in_port);
+    s += ",in_port=" + FormatPort(*match.in_port);
   }
   s += FormatVlan(match.vlan_tci);
   if (match.dl_src.mask != 0) {

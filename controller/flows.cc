@@ -11,9 +11,21 @@ namespace ovs_rmirror {
 
 namespace {
 
-// The entry of OUTPUT stands before that of PREROUTING, which is for all ports.
-constexpr uint16_t kEntryPriority = 1;
-constexpr uint16_t kLocalEntryPriority = 2;
+// The entries of FORWARD and PREROUTING are for all packets for which there is
+// no other one.
+uint16_t EntryPriority(Chain chain) {
+  switch (chain) {
+    case Chain::kPrerouting:
+    case Chain::kForward:
+      return 1;
+    case Chain::kOutput:
+    case Chain::kPostrouting:
+      return 2;
+    case Chain::kInput:
+      return 3;
+  }
+  return 0;
+}
 
 // Above every rule.
 constexpr uint16_t kExceptionPriority = kMaxRulePriority + 1;
@@ -101,6 +113,7 @@ class FlowBuilder {
   void AddPolicy(const Stage& stage, Chain chain);
 
  private:
+  bool DropsAtTap(const Stage& stage, Verdict verdict) const;
   void AddConjunction(Flow flow, const Clauses& variant, uint32_t id);
   void EnterSequence(const std::vector<size_t>& sequence,
                      FlowActions* actions) const;
@@ -109,7 +122,7 @@ class FlowBuilder {
   const Policy& policy_;
   const Program& program_;
   TapFlows& result_;
-  std::set<uint32_t> conjunctions_ = {0};
+  std::set<std::pair<Tap, uint32_t>> conjunctions_;
 };
 
 void FlowBuilder::EnterSequence(const std::vector<size_t>& sequence,
@@ -122,11 +135,13 @@ void FlowBuilder::EnterSequence(const std::vector<size_t>& sequence,
 void FlowBuilder::AddEntry(Chain chain) {
   const std::string name(ChainName(chain));
   Flow entry;
-  entry.priority =
-      chain == Chain::kOutput ? kLocalEntryPriority : kEntryPriority;
+  entry.tap = TapOf(chain);
+  entry.priority = EntryPriority(chain);
   entry.cookie = {Role::kEntry, ChainId(chain)};
-  if (chain == Chain::kOutput) {
+  if (chain == Chain::kOutput || chain == Chain::kPostrouting) {
     entry.match.in_port = kPortLocal;
+  } else if (chain == Chain::kInput) {
+    entry.match.actset_output = kPortLocal;
   }
   const Stage* before = nullptr;
   for (const Stage& stage : program_.stages) {
@@ -134,7 +149,8 @@ void FlowBuilder::AddEntry(Chain chain) {
       continue;
     }
     const bool begins = !before || before->last;
-    if (begins && stage.running) {
+    if (begins &&
+        (stage.running || (chain == Chain::kForward && !stage.session))) {
       entry.actions.push_back(Progress::kStart);
     } else if (!begins && !stage.session && stage.last) {
       // Who left the chain early meets its policy, too.
@@ -143,16 +159,43 @@ void FlowBuilder::AddEntry(Chain chain) {
     entry.actions.push_back(EnterStage{stage.number});
     before = &stage;
   }
-  result_.flows.push_back(std::move(entry));
+  if (chain == Chain::kForward) {
+    entry.actions.push_back(Progress::kContinue);
+    entry.actions.push_back(EnterStage{program_.postrouting});
+  }
+  result_.flows.push_back(entry);
+  if (chain == Chain::kPostrouting) {
+    // For those that come from FORWARD.
+    entry.match = {};
+    entry.match.stage = program_.postrouting;
+    entry.match.running = true;
+    result_.flows.push_back(std::move(entry));
+  }
 }
 
 // Where a packet without verdict ends, in the last stage of the verdicts.
 void FlowBuilder::AddPolicy(const Stage& stage, Chain chain) {
   Flow flow;
+  flow.tap = stage.tap;
   flow.cookie = {Role::kPolicy, ChainId(chain)};
   flow.match.stage = stage.number;
   flow.match.running = stage.running;
+  if (DropsAtTap(stage, policy_.PolicyOf(chain))) {
+    flow.actions.push_back(Progress::kDrop);
+  }
   result_.flows.push_back(std::move(flow));
+}
+
+// Whether `verdict` in `stage` keeps packets from the next chain.
+bool FlowBuilder::DropsAtTap(const Stage& stage, Verdict verdict) const {
+  const std::optional<Chain> chain = ChainByName(stage.chain);
+  if (stage.tap != Tap::kEgress || stage.session ||
+      (chain && chain != Chain::kForward)) {
+    return false;
+  }
+  return verdict == Verdict::kDrop ||
+         (verdict == Verdict::kReturn && chain &&
+          policy_.PolicyOf(*chain) == Verdict::kDrop);
 }
 
 // What a packet that `rule` matches meets in `stage`.
@@ -167,13 +210,16 @@ FlowActions FlowBuilder::ActionsOf(const Stage& stage, const Rule& rule) const {
       actions.push_back(Progress::kFinish);
     }
   } else if (const Jump* jump = rule.jump()) {
-    const auto& sequence = program_.Sequence(jump->chain, stage.session);
+    const auto& sequence =
+        program_.Sequence(stage.tap, jump->chain, stage.session);
     EnterSequence(sequence, &actions);
     if (jump->is_goto && !stage.last) {
       actions.push_back(Progress::kLeave);
     } else if (!jump->is_goto && !sequence.empty()) {
       actions.push_back(Progress::kReturn);
     }
+  } else if (DropsAtTap(stage, *rule.verdict())) {
+    actions.push_back(Progress::kDrop);
   } else if (*rule.verdict() == Verdict::kReturn && !built_in) {
     if (!stage.last) {
       actions.push_back(Progress::kLeave);
@@ -190,6 +236,7 @@ void FlowBuilder::AddRule(const Stage& stage, size_t r,
   const Rule& rule = policy_.rules[r];
   const size_t before = result_.flows.size();
   Flow flow;
+  flow.tap = stage.tap;
   flow.priority = program_.priorities[r];
   flow.cookie.id = program_.ids[r];
   flow.cookie.role = rule.mirror()   ? Role::kMirror
@@ -204,6 +251,7 @@ void FlowBuilder::AddRule(const Stage& stage, size_t r,
 
   for (const FlowMatch& exception : clauses.exceptions) {
     Flow excluding;
+    excluding.tap = stage.tap;
     excluding.priority = kExceptionPriority;
     excluding.cookie = {Role::kGuard, program_.ids[r]};
     excluding.match = in_stage(exception);
@@ -219,7 +267,7 @@ void FlowBuilder::AddRule(const Stage& stage, size_t r,
       continue;
     }
     uint32_t id = HashConjunction(stage.number, program_.ids[r], v);
-    while (!conjunctions_.insert(id).second) {
+    while (id == 0 || !conjunctions_.insert({stage.tap, id}).second) {
       id++;
     }
     flow.match = in_stage({});
@@ -266,28 +314,35 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
                       Diagnostics* diagnostics) {
   TapFlows result;
 
-  // In how many stages does each rule appear?
-  std::vector<uint64_t> appearances(policy.rules.size());
+  // In how many stages of each tap does each rule appear?
+  std::map<Tap, std::vector<uint64_t>> appearances;
+  for (const Tap tap : kTaps) {
+    appearances[tap].resize(policy.rules.size());
+  }
   for (const Stage& stage : program.stages) {
     for (const size_t r : stage.rules) {
-      appearances[r]++;
+      appearances[stage.tap][r]++;
     }
   }
 
-  std::vector<RuleClauses> clauses(policy.rules.size());
+  std::map<Tap, std::vector<RuleClauses>> clauses;
+  for (const Tap tap : kTaps) {
+    clauses[tap].resize(policy.rules.size());
+  }
   uint64_t total = 0;
   for (size_t r = 0; r < policy.rules.size(); r++) {
     const Rule& rule = policy.rules[r];
-    const auto& interface = rule.matches.in_interface;
-    if (interface && !interface->negated &&
-        std::none_of(ports.begin(), ports.end(), [&](const auto& port) {
-          return interface->Names(port.first) && port.second != kPortLocal;
-        })) {
+    if (FindMissingPort(rule.matches, ports)) {
       result.dormant.push_back(r);
       continue;
     }
-    clauses[r] = FindClauses(rule.matches, ports);
-    const uint64_t n = CountFlows(clauses[r]) * appearances[r];
+    uint64_t n = 0;
+    for (const Tap tap : kTaps) {
+      if (appearances[tap][r] > 0) {
+        clauses[tap][r] = FindClauses(rule.matches, tap, ports);
+        n += CountFlows(clauses[tap][r]) * appearances[tap][r];
+      }
+    }
     total += n;
     if (total > max_flows) {
       diagnostics->Error(
@@ -302,12 +357,14 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
 
   FlowBuilder builder(policy, program, &result);
   for (const Chain chain : kChains) {
-    builder.AddEntry(chain);
+    if (policy.Uses(TapOf(chain))) {
+      builder.AddEntry(chain);
+    }
   }
   for (const Stage& stage : program.stages) {
     for (const size_t r : stage.rules) {
       const size_t first = result.flows.size();
-      builder.AddRule(stage, r, clauses[r]);
+      builder.AddRule(stage, r, clauses[stage.tap][r]);
       if (std::any_of(result.flows.begin() + static_cast<ptrdiff_t>(first),
                       result.flows.end(), [](const Flow& flow) {
                         return !HasReadableMasks(flow.match);
@@ -332,8 +389,11 @@ TapFlows CompileForAnySwitch(const Policy& policy, uint64_t max_flows,
                              Diagnostics* diagnostics) {
   PortNumbers ports;
   for (const Rule& rule : policy.rules) {
-    if (rule.matches.in_interface) {
-      ports[rule.matches.in_interface->name] = 1;
+    for (const auto* match :
+         {&rule.matches.in_interface, &rule.matches.out_interface}) {
+      if (*match) {
+        ports[(*match)->name] = 1;
+      }
     }
   }
   const Program program = BuildStages(policy, {}, diagnostics);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fifth stage: first-match lists to the flows of a tap table.
+// Fifth stage: first-match lists to the flows of the tap tables.
 //
 // A packet enters the table with reg0=0 and meets the entry flow of its chain,
 // which goes through the chain's stages: it loads a stage's number into reg0
 // and resubmits to the table, for one stage after the other.  A rule that jumps
-// to a user's chain does the same with that chain's stages.
+// to a user's chain does the same with that chain's stages.  At egress, the
+// entry flow of FORWARD goes on to that of POSTROUTING in the same way.
 //
 // Where a session has several stages, reg1 says whether the packet still goes
 // on: bit 0 is set when it need not, because the session has its copy or a
 // verdict was met; bit 1 when it leaves a chain before its end.  The flows of
-// such stages match reg1=0, so the stages that are left do nothing.
+// such stages match reg1=0, so the stages that are left do nothing.  Bit 2 is
+// set by DROP in FORWARD: such a packet does not meet POSTROUTING.
 //
 // A rule takes a flow for each combination of its alternatives, or where these
 // are many, a conjunction (see ovs-actions(7)): a flow for each alternative.
@@ -46,10 +48,12 @@ struct EnterStage {
 
 // Set or clear a bit of reg1, or clear all of it.
 enum class Progress {
-  kStart,   // reg1 = 0
-  kFinish,  // bit 0 = 1: nothing is left to do for the session.
-  kLeave,   // bit 1 = 1: the chain is left.
-  kReturn,  // bit 1 = 0: back in the chain that jumped.
+  kStart,     // reg1 = 0
+  kFinish,    // bit 0 = 1: nothing is left to do for the session.
+  kLeave,     // bit 1 = 1: the chain is left.
+  kReturn,    // bit 1 = 0: back in the chain that jumped.
+  kDrop,      // bit 2 = 1: all chains of the tap are over.
+  kContinue,  // bits 0 and 1 = 0: on to the next chain, unless they are.
 };
 
 // One clause of a conjunction, from 1 to `clauses`.

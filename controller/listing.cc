@@ -93,6 +93,7 @@ std::string FormatOthers(const Matches& matches) {
   others.destination.reset();
   others.protocol.reset();
   others.in_interface.reset();
+  others.out_interface.reset();
   others.source_port.reset();
   others.destination_port.reset();
   others.mac_source.reset();
@@ -132,6 +133,17 @@ std::string FormatInterface(const std::optional<InterfaceMatch>& match,
   return match ? (match->negated ? "!" : "") + match->name +
                      (match->prefix ? "+" : "")
                : any;
+}
+
+// What of `matches` names a port, and so may name one that is not there.
+std::string FormatMissingPort(const Matches& matches) {
+  const auto& in = matches.in_interface;
+  const auto& out = matches.out_interface;
+  const bool names_in = in && !in->negated;
+  const bool names_out = out && !out->negated;
+  return (names_in ? FormatInterface(in, "") : "") +
+         (names_in && names_out ? " or " : "") +
+         (names_out ? FormatInterface(out, "") : "");
 }
 
 // The target column.
@@ -177,7 +189,7 @@ std::string FormatRuleLine(const ListedRule& listed, size_t number,
   if (options.verbose) {
     const std::string any = options.numeric ? "*" : "any";
     s += " " + Left(FormatInterface(matches.in_interface, any), 6) + " " +
-         Left(any, 6) + " ";
+         Left(FormatInterface(matches.out_interface, any), 6) + " ";
   }
   s += FormatAddress(rule, matches.source, options) + " " +
        FormatAddress(rule, matches.destination, options) + " ";
@@ -188,7 +200,7 @@ std::string FormatRuleLine(const ListedRule& listed, size_t number,
     s += " [goto]";
   }
   if (listed.dormant) {
-    s += " [no port " + FormatInterface(matches.in_interface, "") + "]";
+    s += " [no port " + FormatMissingPort(matches) + "]";
   }
   return s + "\n";
 }

@@ -68,13 +68,10 @@ bool MatchReader::Take(const ParsedOption& option) {
     case OptionId::kProtocol:
       return true;  // TakeProtocol() has it.
     case OptionId::kInInterface:
-      TakeInInterface(option);
+      TakeInterface(option, &m.in_interface);
       return true;
     case OptionId::kOutInterface:
-      Error(option.name.where,
-            "-o is not possible: ports by which packets leave are not "
-            "supported yet",
-            "use -i, the port by which they enter");
+      TakeInterface(option, &m.out_interface);
       return true;
     case OptionId::kMatch:
       TakeModule(option);
@@ -152,11 +149,12 @@ bool MatchReader::Take(const ParsedOption& option) {
 
 void MatchReader::RefuseNegation(const ParsedOption& option) {
   if (option.negation) {
-    Error(option.negation->where,
-          "'!' before " + option.name.text + " is not supported",
-          "possible before: -s -d -p -i -f --sport --dport --tcp-flags --syn "
-          "and the options of -m multiport, icmp, icmp6, mac, iprange, set, "
-          "dscp, mark, addrtype, vlan");
+    Error(
+        option.negation->where,
+        "'!' before " + option.name.text + " is not supported",
+        "possible before: -s -d -p -i -o -f --sport --dport --tcp-flags --syn "
+        "and the options of -m multiport, icmp, icmp6, mac, iprange, set, "
+        "dscp, mark, addrtype, vlan");
   }
 }
 
@@ -203,8 +201,10 @@ void MatchReader::TakeProtocol(const ParsedOption& option) {
   }
 }
 
-void MatchReader::TakeInInterface(const ParsedOption& option) {
+void MatchReader::TakeInterface(const ParsedOption& option,
+                                std::optional<InterfaceMatch>* result) {
   const Token& value = *option.value;
+  const bool in = option.id == OptionId::kInInterface;
   InterfaceMatch match;
   match.negated = option.negation.has_value();
   match.name = value.text;
@@ -221,13 +221,14 @@ void MatchReader::TakeInInterface(const ParsedOption& option) {
               " characters",
           "give the port a shorter name");
   } else if (value.text == "LOCAL") {
-    Error(value.where, "no packet enters PREROUTING by LOCAL",
-          "write the rule for chain OUTPUT, without -i");
+    Error(value.where, "LOCAL is not a port for " + option.name.text,
+          in ? "write the rule for chain OUTPUT, without -i"
+             : "write the rule for chain INPUT, without -o");
   } else if (match.name.empty() && match.negated) {
     Error(value.where, "a rule that excludes every port can never match",
-          "leave -i out to match every port");
+          "leave " + option.name.text + " out to match every port");
   } else if (!match.name.empty()) {
-    matches_->in_interface = match;
+    *result = match;
   }
 }
 

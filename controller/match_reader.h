@@ -53,7 +53,8 @@ class MatchReader {
   void CheckMasks(const Token& token, const Network& network, bool negated);
   void TakeRange(const ParsedOption& option,
                  std::optional<AddressRangeMatch>* match);
-  void TakeInInterface(const ParsedOption& option);
+  void TakeInterface(const ParsedOption& option,
+                     std::optional<InterfaceMatch>* result);
   void TakePorts(const ParsedOption& option, std::optional<PortMatch>* match);
   void TakeMultiport(const ParsedOption& option, MultiportMatch::Side side);
   std::optional<uint16_t> ReadPort(const Token& token, size_t begin,

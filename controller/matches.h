@@ -42,7 +42,8 @@ struct ProtocolMatch {
   bool operator==(const ProtocolMatch&) const = default;
 };
 
-// [!] NAME, or NAME+ for all ports whose names start with NAME.
+// [!] NAME, or NAME+ for all ports whose names start with NAME.  The port LOCAL
+// has no name here: what enters and leaves by it has chains of its own.
 struct InterfaceMatch {
   bool negated = false;
   std::string name;  // Without the plus sign.
@@ -167,6 +168,7 @@ struct Matches {
   std::optional<ProtocolMatch> protocol;
   std::optional<FragmentMatch> fragment;
   std::optional<InterfaceMatch> in_interface;
+  std::optional<InterfaceMatch> out_interface;
   std::optional<PortMatch> source_port;
   std::optional<PortMatch> destination_port;
   std::vector<MultiportMatch> multiports;

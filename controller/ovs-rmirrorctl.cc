@@ -164,7 +164,7 @@ std::string CompilePolicy(const CompileOptions& options, const Policy& policy,
                                     options.source.max_flows, diagnostics);
   for (const size_t r : tap.dormant) {
     const Rule& rule = policy.rules[r];
-    const std::string& name = rule.matches.in_interface->name;
+    const std::string& name = FindMissingPort(rule.matches, ports)->name;
     diagnostics->Warning(
         rule.where,
         "port " + name + " has no number here: the rule has no flows",

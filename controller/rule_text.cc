@@ -49,6 +49,13 @@ std::string QuoteIfNeeded(const std::string& text) {
                                                             : Quote(text);
 }
 
+std::string FormatInterface(const std::optional<InterfaceMatch>& match,
+                            const char* option) {
+  return match ? Not(match->negated) + option +
+                     QuoteIfNeeded(match->name + (match->prefix ? "+" : ""))
+               : "";
+}
+
 std::string Hex(uint64_t number) {
   char text[24];
   std::snprintf(text, sizeof text, "0x%llx",
@@ -146,11 +153,8 @@ std::string FormatMatches(const Matches& m) {
   if (m.destination) {
     s += FormatAddresses(*m.destination, " -d");
   }
-  if (m.in_interface) {
-    s += Not(m.in_interface->negated) + " -i " +
-         QuoteIfNeeded(m.in_interface->name +
-                       (m.in_interface->prefix ? "+" : ""));
-  }
+  s += FormatInterface(m.in_interface, " -i ");
+  s += FormatInterface(m.out_interface, " -o ");
   if (m.protocol) {
     const std::string name = ProtocolName(m.protocol->protocol);
     s += Not(m.protocol->negated) + " -p " + name;
@@ -261,12 +265,8 @@ std::string FormatRule(const Rule& rule, CommentText comment) {
 std::string FormatChains(const Policy& policy) {
   std::string s;
   for (const Chain chain : kChains) {
-    const auto it = policy.chain_policies.find(chain);
     s += ":" + std::string(ChainName(chain)) + " " +
-         std::string(VerdictName(it == policy.chain_policies.end()
-                                     ? Verdict::kAccept
-                                     : it->second)) +
-         " [0:0]\n";
+         std::string(VerdictName(policy.PolicyOf(chain))) + " [0:0]\n";
   }
   for (const std::string& chain : policy.user_chains) {
     s += ":" + chain + " - [0:0]\n";

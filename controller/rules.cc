@@ -12,17 +12,8 @@ namespace ovs_rmirror {
 
 namespace {
 
-// What iptables has and this language has not.
-constexpr std::array<std::string_view, 3> kOtherChains = {"INPUT", "FORWARD",
-                                                          "POSTROUTING"};
-
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-bool IsOtherChain(std::string_view name) {
-  return std::find(kOtherChains.begin(), kOtherChains.end(), name) !=
-         kOtherChains.end();
 }
 
 // The one of the user's chains that `name` was meant to be, as a question, or
@@ -116,15 +107,9 @@ void RuleBuilder::TakeChain() {
   if (ChainByName(name.text) || Contains(policy_.user_chains, name.text)) {
     return;
   }
-  if (IsOtherChain(name.text)) {
-    Error(name.where, "chain " + name.text + " is not supported yet",
-          "possible: PREROUTING (packets entering by any port but LOCAL), "
-          "OUTPUT (entering by LOCAL) and chains of your own");
-  } else {
-    Error(name.where, "there is no chain " + name.text,
-          SuggestChain(name.text, policy_.user_chains,
-                       "write :" + name.text + " - [0:0] in a line before"));
-  }
+  Error(name.where, "there is no chain " + name.text,
+        SuggestChain(name.text, policy_.user_chains,
+                     "write :" + name.text + " - [0:0] in a line before"));
 }
 
 // Reports an option that appears twice, if one is enough.
@@ -161,6 +146,7 @@ void RuleBuilder::TakeOption(const ParsedOption& option) {
   }
   switch (option.id) {
     case OptionId::kInInterface:
+    case OptionId::kOutInterface:
       CheckInterface(option);
       break;
     case OptionId::kJump:
@@ -184,11 +170,33 @@ void RuleBuilder::TakeOption(const ParsedOption& option) {
   }
 }
 
+// Reads -i or -o where iptables knows the port.  In a chain of the user any
+// port may be asked for; the one by which a packet leaves is none at ingress.
 void RuleBuilder::CheckInterface(const ParsedOption& option) {
-  if (rule_.chain == ChainName(Chain::kOutput)) {
-    Error(option.name.where, "-i is not possible in OUTPUT",
-          "packets in OUTPUT all enter by LOCAL; use PREROUTING for other "
-          "ports");
+  const std::optional<Chain> chain = ChainByName(rule_.chain);
+  const bool in = option.id == OptionId::kInInterface;
+  const char* why = nullptr;
+  if (in && chain == Chain::kOutput) {
+    why =
+        "packets in OUTPUT all enter by LOCAL; use PREROUTING for other ports";
+  } else if (in && chain == Chain::kPostrouting) {
+    why =
+        "use FORWARD for packets that enter by another port than LOCAL, or a "
+        "chain of your own to which POSTROUTING jumps";
+  } else if (!in && chain == Chain::kPrerouting) {
+    why =
+        "where a packet leaves is not known when it enters; use FORWARD or "
+        "POSTROUTING";
+  } else if (!in && chain == Chain::kOutput) {
+    why =
+        "where a packet leaves is not known when it enters; use POSTROUTING, "
+        "which sees what the host sends, too";
+  } else if (!in && chain == Chain::kInput) {
+    why = "packets in INPUT all leave by LOCAL; use FORWARD or POSTROUTING";
+  }
+  if (why) {
+    Error(option.name.where,
+          option.name.text + " is not possible in " + rule_.chain, why);
   } else {
     matches_.Take(option);
   }
@@ -361,10 +369,6 @@ void TakeChainLine(const ParsedChain& parsed, Policy* policy,
                          Quoted(parsed.policy) + " is no policy of a chain",
                          "possible: ACCEPT, DROP");
     }
-  } else if (IsOtherChain(name)) {
-    diagnostics->Error(parsed.name.where,
-                       "chain " + name + " is not supported yet",
-                       "possible: PREROUTING, OUTPUT and chains of your own");
   } else if (Contains(policy->user_chains, name)) {
     diagnostics->Error(parsed.name.where, "chain " + name + " appears twice",
                        "declare it once");
@@ -461,7 +465,29 @@ class LoopFinder {
 }  // namespace
 
 std::string_view ChainName(Chain chain) {
-  return chain == Chain::kPrerouting ? "PREROUTING" : "OUTPUT";
+  switch (chain) {
+    case Chain::kPrerouting:
+      return "PREROUTING";
+    case Chain::kInput:
+      return "INPUT";
+    case Chain::kForward:
+      return "FORWARD";
+    case Chain::kOutput:
+      return "OUTPUT";
+    case Chain::kPostrouting:
+      return "POSTROUTING";
+  }
+  return "";
+}
+
+Tap TapOf(Chain chain) {
+  return chain == Chain::kPrerouting || chain == Chain::kOutput ? Tap::kIngress
+                                                                : Tap::kEgress;
+}
+
+Verdict Policy::PolicyOf(Chain chain) const {
+  const auto it = chain_policies.find(chain);
+  return it == chain_policies.end() ? Verdict::kAccept : it->second;
 }
 
 std::optional<Chain> ChainByName(std::string_view name) {
@@ -483,6 +509,13 @@ std::string_view VerdictName(Verdict verdict) {
       return "RETURN";
   }
   return "";
+}
+
+bool Policy::Uses(Tap tap) const {
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
+    const std::optional<Chain> chain = ChainByName(rule.chain);
+    return chain && TapOf(*chain) == tap;
+  });
 }
 
 Policy BuildRules(const ParsedPolicy& parsed, const IpSets& sets,

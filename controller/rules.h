@@ -19,19 +19,29 @@
 #include "controller/ipset.h"
 #include "controller/matches.h"
 #include "controller/parser.h"
+#include "controller/tap.h"
 #include "rmirror/netlink.h"
 
 namespace ovs_rmirror {
 
 // The chains at which packets enter the policy.
 enum class Chain {
-  kPrerouting,  // Packets that enter the bridge by any port but LOCAL.
-  kOutput,      // Packets that enter the bridge by LOCAL, from the host.
+  kPrerouting,   // Packets that enter the bridge by any port but LOCAL.
+  kInput,        // Packets that leave the bridge by LOCAL, for the host.
+  kForward,      // Packets that neither enter nor leave the bridge by LOCAL.
+  kOutput,       // Packets that enter the bridge by LOCAL, from the host.
+  kPostrouting,  // Packets that leave the bridge by any port but LOCAL.
 };
-inline constexpr std::array<Chain, 2> kChains = {Chain::kPrerouting,
-                                                 Chain::kOutput};
+// In the order in which iptables lists them.
+inline constexpr std::array<Chain, 5> kChains = {
+    Chain::kPrerouting, Chain::kInput, Chain::kForward, Chain::kOutput,
+    Chain::kPostrouting};
 std::string_view ChainName(Chain chain);
 std::optional<Chain> ChainByName(std::string_view name);
+
+// Where packets are offered to `chain`.  At egress, a packet for which FORWARD
+// is meets POSTROUTING behind it, unless DROP ends FORWARD.
+Tap TapOf(Chain chain);
 
 // A verdict ends the evaluation of the policy for a packet, and nothing else:
 // it neither drops nor accepts the packet.
@@ -90,6 +100,13 @@ struct Policy {
   std::vector<Rule> rules;                  // In the order of the file.
   std::map<Chain, Verdict> chain_policies;  // kAccept if absent.
   std::vector<std::string> user_chains;     // In the order of the file.
+
+  // The verdict at the end of `chain`.
+  Verdict PolicyOf(Chain chain) const;
+
+  // Whether a rule stands in a chain at which packets enter there.  At a tap
+  // without rules, no packet is looked at, or counted.
+  bool Uses(Tap tap) const;
 };
 
 // The longest name that iptables gives a chain, in bytes.

@@ -131,22 +131,27 @@ constexpr size_t kMaxJumpsInStage = 256;
 
 class StageBuilder {
  public:
-  StageBuilder(const Policy& policy, Program* program)
-      : policy_(policy), program_(*program) {
+  StageBuilder(Tap tap, const Policy& policy, Program* program)
+      : tap_(tap), policy_(policy), program_(*program) {
+    if (tap == Tap::kEgress) {
+      program_.postrouting = FindNumber("POSTROUTING entry");
+    }
     for (size_t r = 0; r < policy.rules.size(); r++) {
       rules_[policy.rules[r].chain].push_back(r);
     }
   }
 
-  // Adds the stages of `chain`.
+  // Adds the stages of `chain`, which is at the builder's tap.
   void AddChain(Chain chain);
 
-  // The most resubmits that a packet in `chain` can take.
+  // The most resubmits that a packet in `chain` can take, without those of
+  // chains to which it goes on.
   uint64_t CountResubmits(Chain chain);
 
  private:
   using ChainAndSession = std::pair<std::string, std::string>;
 
+  uint32_t FindNumber(const std::string& text);
   void FindSessions(const std::string& chain, std::set<std::string>* visited,
                     std::vector<Session>* sessions);
   bool MirrorsTo(const std::string& chain, const Session& session);
@@ -160,6 +165,7 @@ class StageBuilder {
   uint64_t CountResubmits(const std::string& chain,
                           const std::optional<Session>& session);
 
+  const Tap tap_;
   const Policy& policy_;
   Program& program_;
   std::map<std::string, std::vector<size_t>> rules_;
@@ -180,6 +186,15 @@ void StageBuilder::AddChain(Chain chain) {
     }
   }
   AddSequence(name, std::nullopt);
+}
+
+// The number of the stage that `text` identifies.
+uint32_t StageBuilder::FindNumber(const std::string& text) {
+  uint32_t number = FoldStage(Hash(text));
+  while (number == 0 || !numbers_.insert(number).second) {
+    number++;
+  }
+  return number;
 }
 
 // Appends the sessions of `chain` and of those to which it leads.
@@ -317,7 +332,7 @@ void StageBuilder::AddSequence(const std::string& chain,
                                const std::optional<Session>& session) {
   const std::string session_text = session ? FormatSession(*session) : "";
   const auto [sequence, is_new] =
-      program_.sequences.insert({{chain, session_text}, {}});
+      program_.sequences.insert({{tap_, chain, session_text}, {}});
   if (!is_new) {
     return;
   }
@@ -336,6 +351,7 @@ void StageBuilder::AddSequence(const std::string& chain,
 
   for (size_t i = 0; i < parts.size(); i++) {
     Stage stage;
+    stage.tap = tap_;
     stage.chain = chain;
     stage.session = session;
     stage.rules = parts[i];
@@ -352,10 +368,7 @@ void StageBuilder::AddSequence(const std::string& chain,
       text += (begins ? " at " : " behind ") +
               std::to_string(program_.ids[begins ? r : parts[i - 1].back()]);
     }
-    stage.number = FoldStage(Hash(text));
-    while (stage.number == 0 || !numbers_.insert(stage.number).second) {
-      stage.number++;
-    }
+    stage.number = FindNumber(text);
     sequence->second.push_back(program_.stages.size());
     program_.stages.push_back(std::move(stage));
   }
@@ -371,7 +384,7 @@ uint64_t StageBuilder::CountResubmits(Chain chain) {
   const std::string name(ChainName(chain));
   uint64_t n = 0;
   for (const auto& [key, sequence] : program_.sequences) {
-    if (key.first == name) {
+    if (std::get<Tap>(key) == tap_ && std::get<1>(key) == name) {
       n += CountResubmits(name, program_.stages[sequence[0]].session);
     }
   }
@@ -386,7 +399,7 @@ uint64_t StageBuilder::CountResubmits(const std::string& chain,
     return known->second;
   }
   uint64_t n = 0;
-  for (const size_t s : program_.Sequence(chain, session)) {
+  for (const size_t s : program_.Sequence(tap_, chain, session)) {
     uint64_t most = 0;
     for (const size_t r : program_.stages[s].rules) {
       if (const Jump* jump = policy_.rules[r].jump()) {
@@ -406,7 +419,11 @@ void CheckSize(const Policy& policy, const Program& program, Chain chain,
   size_t sessions = 0;
   std::map<std::string, size_t> actions;  // Bytes, by what holds them.
   for (const auto& [key, sequence] : program.sequences) {
-    const bool own = key.first == name;
+    const auto& [tap, owner, session] = key;
+    if (tap != TapOf(chain)) {
+      continue;
+    }
+    const bool own = owner == name;
     const Stage& last = program.stages[sequence.back()];
     if (own && last.session && ++sessions > kMaxSessionsPerChain) {
       const auto rule = std::find_if(
@@ -420,7 +437,7 @@ void CheckSize(const Policy& policy, const Program& program, Chain chain,
           "own");
       return;
     }
-    actions[own ? name : key.first + " " + key.second] +=
+    actions[own ? name : owner + " " + session] +=
         sequence.size() * kStageActions + 2 * kClearActions;
   }
   const auto longest = std::max_element(
@@ -432,9 +449,10 @@ void CheckSize(const Policy& policy, const Program& program, Chain chain,
         [](const Rule& r) { return r.jump() || NeedsExceptions(r.matches); });
     diagnostics->Error(
         (cause == policy.rules.end() ? policy.rules.front() : *cause).where,
-        "chain " + name +
-            " has too many jumps, negations and sessions for "
-            "one packet to go through",
+        (chain == Chain::kForward ? "FORWARD and POSTROUTING together have"
+                                  : "chain " + name + " has") +
+            std::string(" too many jumps, negations and sessions for one "
+                        "packet to go through"),
         "let jumps that follow each other differ in -i, -p, -s or -d, so that "
         "a packet takes one of them, and write a RETURN rule for what to "
         "exclude");
@@ -449,10 +467,11 @@ std::string FormatSession(const Session& session) {
 }
 
 const std::vector<size_t>& Program::Sequence(
-    const std::string& chain, const std::optional<Session>& session) const {
+    Tap tap, const std::string& chain,
+    const std::optional<Session>& session) const {
   static const std::vector<size_t> kNone;
   const auto it =
-      sequences.find({chain, session ? FormatSession(*session) : ""});
+      sequences.find({tap, chain, session ? FormatSession(*session) : ""});
   return it == sequences.end() ? kNone : it->second;
 }
 
@@ -504,14 +523,23 @@ Program BuildStages(const Policy& policy, const InstalledPriorities& installed,
 
   program.ids = FindIds(policy);
   program.priorities = AssignPriorities(program.ids, installed);
-  StageBuilder builder(policy, &program);
+  StageBuilder ingress(Tap::kIngress, policy, &program);
+  StageBuilder egress(Tap::kEgress, policy, &program);
+  const auto builder = [&](Chain chain) -> StageBuilder& {
+    return TapOf(chain) == Tap::kIngress ? ingress : egress;
+  };
   for (const Chain chain : kChains) {
-    builder.AddChain(chain);
+    if (policy.Uses(TapOf(chain))) {
+      builder(chain).AddChain(chain);
+    }
   }
   for (const Chain chain : kChains) {
-    if (!policy.rules.empty()) {
-      CheckSize(policy, program, chain, builder.CountResubmits(chain),
-                diagnostics);
+    uint64_t resubmits = builder(chain).CountResubmits(chain);
+    if (chain == Chain::kForward) {
+      resubmits += 1 + egress.CountResubmits(Chain::kPostrouting);
+    }
+    if (policy.Uses(TapOf(chain))) {
+      CheckSize(policy, program, chain, resubmits, diagnostics);
     }
   }
   return program;
@@ -523,8 +551,10 @@ std::string FormatStages(const Policy& policy, const Program& program) {
     char number[16];
     std::snprintf(number, sizeof number, "0x%x",
                   static_cast<unsigned>(stage.number));
-    s += std::string(number) + " " + stage.chain + " " +
-         (stage.session ? FormatSession(*stage.session) : "verdicts") + "\n";
+    s += std::string(number) +
+         (stage.tap == Tap::kIngress ? " ingress " : " egress ") + stage.chain +
+         " " + (stage.session ? FormatSession(*stage.session) : "verdicts") +
+         "\n";
     for (const size_t r : stage.rules) {
       s += "  " + std::to_string(program.priorities[r]) + " " +
            FormatRule(policy.rules[r]) + "\n";

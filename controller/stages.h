@@ -14,13 +14,14 @@
 //
 //   - stages with the chain's verdicts and jumps alone and, at their end, the
 //     chain's policy.  Nothing is mirrored here.  The packets that they count
-//     are those that iptables would count for these rules.
+//     are those that iptables would count for these rules.  In FORWARD, they
+//     also decide whether the packet goes on to POSTROUTING.
 //
 // For most chains that is one stage each.  A packet that comes back from a
 // user's chain, however, goes on behind the jump, and one that is an exception
 // from a rule goes on behind that rule: there the chain is cut, and what is
 // behind is another stage of the same session.  A user's chain has stages of
-// its own for each session, which all jumps to it share.
+// its own for each session, which all jumps to it at the same tap share.
 
 #ifndef CONTROLLER_STAGES_H
 #define CONTROLLER_STAGES_H
@@ -29,6 +30,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "controller/diagnostic.h"
@@ -46,9 +48,11 @@ inline constexpr RuleId kMaxRuleId = (RuleId{1} << 40) - 1;
 RuleId ChainId(Chain chain);
 
 struct Stage {
+  Tap tap = Tap::kIngress;
   std::string chain;
   std::optional<Session> session;  // None: the chain's verdicts and policy.
-  uint32_t number = 0;             // What reg0 holds in it; never 0.
+  uint32_t number = 0;             // What reg0 holds in it; never 0, and
+                                   // different from others of its tap.
   std::vector<size_t> rules;       // Indexes into the policy, in order.
 
   // Only packets whose evaluation goes on may enter: see flows.h.
@@ -64,17 +68,22 @@ struct Program {
   std::vector<uint16_t> priorities;  // Of each rule of the policy.
 
   // By built-in chain; within a chain sessions in the order in which rules
-  // first name them, then the verdicts.  The stages of a user's chain stand
-  // behind those of the first chain that jumps there.
+  // first name them, then the verdicts.  The stages of a user's chain stand,
+  // for each tap, behind those of the first chain that jumps there.
   std::vector<Stage> stages;
 
-  // Where the stages of a chain and a session, as FormatSession() writes it, or
-  // "" for the verdicts, are in `stages`, in order.  A chain that does nothing
-  // for a session has none.
-  std::map<std::pair<std::string, std::string>, std::vector<size_t>> sequences;
+  // Where the stages of a chain at a tap and a session, as FormatSession()
+  // writes it, or "" for the verdicts, are in `stages`, in order.  A chain that
+  // does nothing for a session has none.
+  std::map<std::tuple<Tap, std::string, std::string>, std::vector<size_t>>
+      sequences;
+
+  // What reg0 holds when a packet goes on from FORWARD to POSTROUTING.
+  uint32_t postrouting = 0;
 
   const std::vector<size_t>& Sequence(
-      const std::string& chain, const std::optional<Session>& session) const;
+      Tap tap, const std::string& chain,
+      const std::optional<Session>& session) const;
 };
 
 // The priorities at which a switch has the rules of an earlier program.

@@ -43,6 +43,13 @@ bool CoversProtocol(const std::optional<ProtocolMatch>& a,
          (b && a->negated && !b->negated && a->protocol != b->protocol);
 }
 
+bool CoversInterface(const std::optional<InterfaceMatch>& a,
+                     const std::optional<InterfaceMatch>& b) {
+  return !a || a == b ||
+         (b && !a->negated && !b->negated && a->prefix &&
+          b->name.starts_with(a->name));
+}
+
 bool CoversPorts(const std::optional<PortMatch>& a,
                  const std::optional<PortMatch>& b) {
   return !a || a == b ||
@@ -80,7 +87,8 @@ bool Covers(const Matches& a, const Matches& b) {
   if (a.MatchesTransport() && !b.MatchesTransport()) {
     return false;  // Later fragments.
   }
-  return CoversSame(a.in_interface, b.in_interface) &&
+  return CoversInterface(a.in_interface, b.in_interface) &&
+         CoversInterface(a.out_interface, b.out_interface) &&
          CoversProtocol(a.protocol, b.protocol) &&
          CoversAddresses(a.source, b.source) &&
          CoversAddresses(a.destination, b.destination) &&

@@ -15,6 +15,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/evaluate.cc \
 	tests/unit/evaluate.h \
 	tests/unit/file_watch_test.cc \
+	tests/unit/evaluate_test.cc \
 	tests/unit/flow_table.c \
 	tests/unit/flow_table.h \
 	tests/unit/flow_text_test.cc \

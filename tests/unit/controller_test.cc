@@ -443,7 +443,7 @@ TEST_F(ControllerTest, ListsRulesAsJson) {
   EXPECT_EQ(list["bridge"], "br0");
   EXPECT_EQ(list["chains"][0]["chain"], "PREROUTING");
   EXPECT_EQ(list["chains"][0]["policy"], "DROP");
-  EXPECT_EQ(list["chains"][1]["chain"], "OUTPUT");
+  EXPECT_EQ(list["chains"][1]["chain"], "INPUT");
   const auto rule = list["chains"][0]["rules"][0];
   EXPECT_EQ(rule["line"], 3);
   EXPECT_EQ(rule["rule"],

@@ -114,6 +114,7 @@ flow_table_lookup(const struct flow_table *table,
     flow.regs[1] = packet->reg1;
     flow.pkt_mark = packet->pkt_mark;
     flow.in_port.ofp_port = u16_to_ofp(packet->in_port);
+    flow.actset_output = u16_to_ofp(packet->actset_output);
     flow.vlans[0].tci = htons(packet->vlan_tci);
     memcpy(flow.dl_src.ea, packet->dl_src, sizeof flow.dl_src.ea);
     flow.dl_type = htons(packet->dl_type);

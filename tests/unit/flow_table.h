@@ -18,6 +18,7 @@ struct flow_table_packet {
     uint32_t reg0, reg1;
     uint32_t pkt_mark;
     uint32_t in_port;           /* OpenFlow port number. */
+    uint32_t actset_output;     /* Likewise, or OFPP_UNSET. */
     uint16_t vlan_tci;          /* 0: no tag.  Else with 0x1000. */
     uint8_t dl_src[6];
     uint16_t dl_type;

@@ -82,6 +82,25 @@ TEST(FlowText, OfAWholeFlowIsWhatOvsOfctlTakes) {
             "in_port=LOCAL,actions=drop");
 }
 
+TEST(FlowText, OfAnOutputIsBeforeThePacket) {
+  FlowMatch match;
+  match.actset_output = 7;
+  match.family = Family::kIpv4;
+  match.in_port = kPortLocal;
+  EXPECT_EQ(FormatMatch(match), "actset_output=7,ip,reg0=0,in_port=LOCAL");
+  match.actset_output = kPortLocal;
+  EXPECT_EQ(FormatMatch(match), "actset_output=LOCAL,ip,reg0=0,in_port=LOCAL");
+}
+
+TEST(FlowText, IsForTheTableOfItsTap) {
+  Flow flow;
+  flow.tap = Tap::kEgress;
+  flow.actions = {Progress::kContinue, EnterStage{1}};
+  EXPECT_EQ(FormatFlow(flow, {10, 20}),
+            "cookie=0x726d010000000000,table=20,priority=0,reg0=0,actions="
+            "load:0->NXM_NX_REG1[0..1],load:0x1->NXM_NX_REG0[],resubmit(,20)");
+}
+
 TEST(FlowText, OfProtocolsUsesTheirWordsWhereThereAreAny) {
   FlowMatch match;
   match.family = Family::kIpv4;
@@ -108,7 +127,7 @@ RC_GTEST_PROP(FlowText, IsTheTextThatOvsPrints, ()) {
              << match << "\n"
              << actions;
     RC_ASSERT(match == FormatMatch(flow.match));
-    RC_ASSERT(actions == FormatActions(flow.actions, 252));
+    RC_ASSERT(actions == FormatActions(flow.actions, TapTables().of(flow.tap)));
   }
 }
 

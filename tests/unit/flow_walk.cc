@@ -11,21 +11,35 @@ namespace ovs_rmirror {
 
 namespace {
 
-// Follows a packet through the table.
+// OFPP_UNSET: what the field of the output holds at ingress.
+constexpr uint32_t kPortUnset = 0xfffffff7;
+
+// Follows a packet through the tables.
 class FlowWalk {
  public:
-  FlowWalk(const Policy& policy, const Program& program, const FlowTable& table,
-           const Packet& packet)
-      : policy_(policy), program_(program), table_(table), packet_(packet) {}
+  FlowWalk(const Policy& policy, const Program& program,
+           const FlowTables& tables, const Packet& packet)
+      : policy_(policy), program_(program), tables_(tables), packet_(packet) {}
 
-  Tally Run() {
+  void Enter() {
+    tap_ = Tap::kIngress;
+    reg1_ = 0;
     Resubmit(0);
-    return std::move(tally_);
   }
+
+  void Leave(uint32_t out_port) {
+    tap_ = Tap::kEgress;
+    out_port_ = out_port;
+    reg1_ = 0;
+    Resubmit(0);
+  }
+
+  const Tally& tally() const { return tally_; }
 
  private:
   void Resubmit(uint32_t stage) {
-    if (const Flow* flow = table_.Lookup(packet_, stage, reg1_)) {
+    if (const Flow* flow =
+            tables_.Lookup(tap_, packet_, out_port_, stage, reg1_)) {
       Count(flow->cookie);
       for (const FlowAction& action : flow->actions) {
         Execute(action);
@@ -54,7 +68,11 @@ class FlowWalk {
 
   void Execute(const FlowAction& action) {
     if (const Mirror* mirror = std::get_if<Mirror>(&action)) {
-      tally_.copies.insert(FormatMirror(*mirror));
+      if (std::find(taken_.begin(), taken_.end(), mirror->session) ==
+          taken_.end()) {
+        taken_.push_back(mirror->session);
+        tally_.copies.insert(FormatMirror(*mirror));
+      }
     } else if (const EnterStage* enter = std::get_if<EnterStage>(&action)) {
       Resubmit(enter->number);
     } else if (const Progress* progress = std::get_if<Progress>(&action)) {
@@ -71,6 +89,12 @@ class FlowWalk {
         case Progress::kReturn:
           reg1_ &= ~2u;
           break;
+        case Progress::kDrop:
+          reg1_ |= 4;
+          break;
+        case Progress::kContinue:
+          reg1_ &= ~3u;
+          break;
       }
     } else {
       throw std::logic_error("a clause of a conjunction is no flow by itself");
@@ -79,9 +103,12 @@ class FlowWalk {
 
   const Policy& policy_;
   const Program& program_;
-  const FlowTable& table_;
+  const FlowTables& tables_;
   const Packet& packet_;
+  Tap tap_ = Tap::kIngress;
+  std::optional<uint32_t> out_port_;
   uint32_t reg1_ = 0;
+  std::vector<Session> taken_;
   Tally tally_;
 };
 
@@ -94,10 +121,21 @@ void StoreAddress(Family family, Uint128 bits, uint8_t* bytes) {
 
 }  // namespace
 
+std::string FormatTrip(const Trip& trip) {
+  std::string s = FormatPacket(trip.packet);
+  for (const uint32_t port : trip.outputs) {
+    s += ",output:" + std::to_string(port);
+  }
+  return s;
+}
+
 Tally FollowRules(const Policy& policy, const PortNumbers& ports,
-                  const Packet& packet) {
+                  const Trip& trip) {
   Evaluation evaluation(policy, ports);
-  evaluation.Enter(packet);
+  evaluation.Enter(trip.packet);
+  for (const uint32_t port : trip.outputs) {
+    evaluation.Leave(trip.packet, port);
+  }
   const Outcome& outcome = evaluation.outcome();
   Tally tally;
   tally.entered.insert(outcome.entered.begin(), outcome.entered.end());
@@ -114,10 +152,12 @@ Tally FollowRules(const Policy& policy, const PortNumbers& ports,
   return tally;
 }
 
-FlowTable::FlowTable(const std::vector<Flow>& flows)
-    : flows_(flows), table_(flow_table_create(), flow_table_destroy) {
+FlowTables::FlowTables(const std::vector<Flow>& flows)
+    : flows_(flows),
+      ingress_(flow_table_create(), flow_table_destroy),
+      egress_(flow_table_create(), flow_table_destroy) {
   for (size_t i = 0; i < flows.size(); i++) {
-    char* error = flow_table_add(table_.get(),
+    char* error = flow_table_add(TableOf(flows[i].tap).get(),
                                  FormatFlow(flows[i], TapTables()).c_str(), i);
     if (error) {
       const std::string text = error;
@@ -127,13 +167,15 @@ FlowTable::FlowTable(const std::vector<Flow>& flows)
   }
 }
 
-const Flow* FlowTable::Lookup(const Packet& packet, uint32_t reg0,
-                              uint32_t reg1) const {
+const Flow* FlowTables::Lookup(Tap tap, const Packet& packet,
+                               std::optional<uint32_t> out_port, uint32_t reg0,
+                               uint32_t reg1) const {
   struct flow_table_packet p = {};
   p.reg0 = reg0;
   p.reg1 = reg1;
   p.pkt_mark = packet.mark;
   p.in_port = packet.in_port;
+  p.actset_output = out_port.value_or(kPortUnset);
   p.vlan_tci =
       packet.vlan ? static_cast<uint16_t>(0x1000 | *packet.vlan) : uint16_t{0};
   for (int i = 0; i < 6; i++) {
@@ -151,13 +193,18 @@ const Flow* FlowTable::Lookup(const Packet& packet, uint32_t reg0,
     p.tp_dst = packet.tp_dst;
     p.tcp_flags = packet.tcp_flags;
   }
-  const size_t i = flow_table_lookup(table_.get(), &p);
+  const size_t i = flow_table_lookup(TableOf(tap).get(), &p);
   return i == SIZE_MAX ? nullptr : &flows_[i];
 }
 
 Tally FollowFlows(const Policy& policy, const Program& program,
-                  const FlowTable& table, const Packet& packet) {
-  return FlowWalk(policy, program, table, packet).Run();
+                  const FlowTables& tables, const Trip& trip) {
+  FlowWalk walk(policy, program, tables, trip.packet);
+  walk.Enter();
+  for (const uint32_t port : trip.outputs) {
+    walk.Leave(port);
+  }
+  return walk.tally();
 }
 
 }  // namespace ovs_rmirror

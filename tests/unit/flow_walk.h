@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,30 +29,50 @@ struct Tally {
   bool operator==(const Tally&) const = default;
 };
 
-// By the rules' meaning.
-Tally FollowRules(const Policy& policy, const PortNumbers& ports,
-                  const Packet& packet);
-
-// Flows in a table of Open vSwitch.
-class FlowTable {
- public:
-  // Throws std::logic_error if Open vSwitch does not take one of `flows`, which
-  // must live as long as the table, or if two of them are for the same packets
-  // at the same priority.
-  explicit FlowTable(const std::vector<Flow>& flows);
-
-  // The flow that `packet` meets with these registers, or null.
-  const Flow* Lookup(const Packet& packet, uint32_t reg0, uint32_t reg1) const;
-
- private:
-  const std::vector<Flow>& flows_;
-  std::unique_ptr<struct flow_table, void (*)(struct flow_table*)> table_;
+// A packet and the ports by which it leaves, each as often as it does.
+struct Trip {
+  Packet packet;
+  std::vector<uint32_t> outputs;
 };
 
-// By the flows of `program`, which is the program of `policy`.  Throws
-// std::logic_error if a flow counts for something that does not exist.
+// For messages.
+std::string FormatTrip(const Trip& trip);
+
+// By the rules' meaning.
+Tally FollowRules(const Policy& policy, const PortNumbers& ports,
+                  const Trip& trip);
+
+// Flows in the tap tables of Open vSwitch.
+class FlowTables {
+ public:
+  // Throws std::logic_error if Open vSwitch does not take one of `flows`, which
+  // must live as long as the tables, or if two of a table are for the same
+  // packets at the same priority.
+  explicit FlowTables(const std::vector<Flow>& flows);
+
+  // The flow of `tap` that `packet`, which at egress leaves by `out_port`,
+  // meets with these registers, or null.
+  const Flow* Lookup(Tap tap, const Packet& packet,
+                     std::optional<uint32_t> out_port, uint32_t reg0,
+                     uint32_t reg1) const;
+
+ private:
+  using Table =
+      std::unique_ptr<struct flow_table, void (*)(struct flow_table*)>;
+
+  const Table& TableOf(Tap tap) const {
+    return tap == Tap::kIngress ? ingress_ : egress_;
+  }
+
+  const std::vector<Flow>& flows_;
+  Table ingress_, egress_;
+};
+
+// By the flows of `program`, which is the program of `policy`.  A session takes
+// the packet once, as in the switch.  Throws std::logic_error if a flow counts
+// for something that does not exist.
 Tally FollowFlows(const Policy& policy, const Program& program,
-                  const FlowTable& table, const Packet& packet);
+                  const FlowTables& tables, const Trip& trip);
 
 }  // namespace ovs_rmirror
 

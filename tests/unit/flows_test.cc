@@ -24,6 +24,8 @@ Policy Read(const std::string& rules) {
   return policy;
 }
 
+using Texts = std::vector<std::string>;
+
 struct Compiled {
   Policy policy;
   Program program;
@@ -58,16 +60,31 @@ std::vector<std::string> MatchesOf(const std::string& rule) {
   return matches;
 }
 
-using Texts = std::vector<std::string>;
-
-TEST(Flows, OfAnEmptyPolicyOnlyCount) {
-  const Compiled compiled = Compile("");
-  ASSERT_EQ(compiled.tap.flows.size(), 4u);
+// "TABLE PRIORITY MATCH" of the flows by which packets enter chains.
+Texts EntriesOf(const Compiled& compiled) {
+  Texts texts;
   for (const Flow& flow : compiled.tap.flows) {
-    for (const FlowAction& action : flow.actions) {
-      EXPECT_FALSE(std::get_if<Mirror>(&action));
+    if (flow.cookie.role == Role::kEntry) {
+      texts.push_back((flow.tap == Tap::kIngress ? "ingress " : "egress ") +
+                      std::to_string(flow.priority) + " " +
+                      FormatMatch(flow.match));
     }
   }
+  return texts;
+}
+
+TEST(Flows, OfAnEmptyPolicyAreNone) {
+  EXPECT_TRUE(Compile("").tap.flows.empty());
+}
+
+TEST(Flows, AreThoseOfTheTapsThatThePolicyUses) {
+  EXPECT_EQ(EntriesOf(Compile("-A PREROUTING -j DROP\n")),
+            (Texts{"ingress 1 reg0=0", "ingress 2 reg0=0,in_port=LOCAL"}));
+  EXPECT_EQ(EntriesOf(Compile("-A INPUT -j DROP\n")),
+            (Texts{"egress 3 actset_output=LOCAL,reg0=0", "egress 1 reg0=0",
+                   "egress 2 reg0=0,in_port=LOCAL",
+                   // Where FORWARD goes on.
+                   "egress 2 reg0=0x3af4c257,reg1=0"}));
 }
 
 TEST(Flows, WithoutLayer3MatchTakeEveryFrame) {
@@ -135,13 +152,13 @@ TEST(Flows, OfTwoClausesWithTheSameAlternativeDiffer) {
   const Compiled compiled =
       Compile("-A PREROUTING -p tcp -m multiport --ports " + Ports(10) +
               " -m multiport --ports " + Ports(11) + " -j DROP\n");
-  Packet packet;
-  packet.family = Family::kIpv4;
-  packet.nw_proto = 6;
-  packet.tp_src = 1002;
-  const FlowTable table(compiled.tap.flows);
+  Trip trip;
+  trip.packet.family = Family::kIpv4;
+  trip.packet.nw_proto = 6;
+  trip.packet.tp_src = 1002;
+  const FlowTables tables(compiled.tap.flows);
   EXPECT_EQ(
-      FollowFlows(compiled.policy, compiled.program, table, packet).hits.size(),
+      FollowFlows(compiled.policy, compiled.program, tables, trip).hits.size(),
       1u);
 }
 
@@ -191,6 +208,55 @@ TEST(Flows, OfAPrefixOfPortNamesAreForAllThatHaveIt) {
   EXPECT_EQ(numbers, (std::set<uint32_t>{4, 7}));
   EXPECT_EQ(Compile("-A PREROUTING -i vnet+ -j DROP\n", {}).tap.dormant,
             std::vector<size_t>{0});
+}
+
+TEST(Flows, OfAnOutputPortAreForItsNumber) {
+  EXPECT_EQ(MatchesOf("-A POSTROUTING -o two"), Texts{"actset_output=2,"});
+  EXPECT_EQ(MatchesOf("-A FORWARD -i one -o t+"),
+            Texts{"actset_output=2,in_port=1"});
+}
+
+TEST(Flows, OfAMissingOutputPortSleep) {
+  EXPECT_EQ(Compile("-A FORWARD -i one -o absent -j DROP\n").tap.dormant,
+            std::vector<size_t>{0});
+  EXPECT_EQ(Compile("-A FORWARD -o br0 -j DROP\n").tap.dormant,
+            std::vector<size_t>{0});
+}
+
+// As in iptables, which has no output there to compare with.
+TEST(Flows, OfAnOutputPortAreNoneAtIngress) {
+  const auto taps = [](const std::string& match) {
+    std::multiset<Tap> result;
+    for (const Flow& flow : Compile(":WEB -\n-A PREROUTING -j WEB\n"
+                                    "-A FORWARD -j WEB\n-A WEB " +
+                                    match + " -j RMIRROR --target 192.0.2.9\n")
+                                .tap.flows) {
+      if (flow.cookie.role == Role::kMirror) {
+        result.insert(flow.tap);
+      }
+    }
+    return result;
+  };
+  EXPECT_EQ(taps("-o two"), (std::multiset<Tap>{Tap::kEgress}));
+  EXPECT_EQ(taps("! -o two"),
+            (std::multiset<Tap>{Tap::kIngress, Tap::kEgress}));
+}
+
+TEST(Flows, OfPortsFollowTheirNumbers) {
+  const std::string rules =
+      "-A FORWARD -i one -o two -p tcp -j DROP\n-A PREROUTING -j DROP\n";
+  const Compiled before = Compile(rules, {{"one", 1}, {"two", 2}});
+  const Compiled after = Compile(rules, {{"one", 1}, {"two", 7}});
+  EXPECT_EQ(before.program.ids, after.program.ids);
+  Texts changed;
+  for (const Flow& flow : after.tap.flows) {
+    if (std::find(before.tap.flows.begin(), before.tap.flows.end(), flow) ==
+        before.tap.flows.end()) {
+      changed.push_back(FormatMatch(flow.match));
+    }
+  }
+  ASSERT_EQ(changed.size(), 2u);
+  EXPECT_EQ(changed[0].substr(0, 20), "actset_output=7,tcp,");
 }
 
 TEST(Flows, OfAMissingPortThatIsNegatedDoNotSleep) {
@@ -302,13 +368,13 @@ RC_GTEST_PROP(Flows, DoAndCountWhatTheRulesSay, ()) {
   const TapFlows tap =
       CompileFlows(policy, program, GeneratedPorts(), kMaxFlows, &diagnostics);
   RC_PRE(!diagnostics.HasErrors());
-  const FlowTable table(tap.flows);
+  const FlowTables tables(tap.flows);
   RC_LOG() << FormatPolicy(policy);
   for (int i = 0; i < 30; i++) {
-    const Packet packet = GeneratePacket();
-    RC_LOG() << FormatPacket(packet) << "\n";
-    const Tally expected = FollowRules(policy, GeneratedPorts(), packet);
-    const Tally found = FollowFlows(policy, program, table, packet);
+    const Trip trip = GenerateTrip();
+    RC_LOG() << FormatTrip(trip) << "\n";
+    const Tally expected = FollowRules(policy, GeneratedPorts(), trip);
+    const Tally found = FollowFlows(policy, program, tables, trip);
     RC_ASSERT(found.copies == expected.copies);
     RC_ASSERT(found.hits == expected.hits);
     RC_ASSERT(found.entered == expected.entered);
@@ -335,11 +401,11 @@ RC_GTEST_PROP(Flows, DoTheSameWithInheritedPriorities, ()) {
   const TapFlows tap =
       CompileFlows(policy, program, GeneratedPorts(), kMaxFlows, &diagnostics);
   RC_PRE(!diagnostics.HasErrors());
-  const FlowTable table(tap.flows);
+  const FlowTables tables(tap.flows);
   for (int i = 0; i < 10; i++) {
-    const Packet packet = GeneratePacket();
-    RC_ASSERT(FollowFlows(policy, program, table, packet) ==
-              FollowRules(policy, GeneratedPorts(), packet));
+    const Trip trip = GenerateTrip();
+    RC_ASSERT(FollowFlows(policy, program, tables, trip) ==
+              FollowRules(policy, GeneratedPorts(), trip));
   }
 }
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "controller/address.h"
-#include "controller/evaluate.h"
 #include "controller/rules.h"
+#include "tests/unit/flow_walk.h"
 
 namespace ovs_rmirror {
 
@@ -222,7 +222,16 @@ inline void GenerateOfFamily(Family family, Matches* m) {
   }
 }
 
-inline Matches GenerateMatches(bool with_interface) {
+inline InterfaceMatch GenerateInterface() {
+  if (OneIn(4)) {
+    return {OneIn(3), OneOf<std::string>({"o", "t", "b", "x"}), true};
+  }
+  return {OneIn(3), OneOf<std::string>({"one", "two", "br0", "absent"}), false};
+}
+
+// What a rule in `chain` can say.
+inline Matches GenerateMatches(const std::string& chain_name) {
+  const std::optional<Chain> chain = ChainByName(chain_name);
   Matches m;
   if (OneIn(2)) {
     GenerateOfFamily(OneIn(3) ? Family::kIpv6 : Family::kIpv4, &m);
@@ -242,13 +251,12 @@ inline Matches GenerateMatches(bool with_interface) {
   if (OneIn(6)) {
     m.destination_type = {OneIn(3), OneIn(2), OneIn(2), true};
   }
-  if (with_interface && OneIn(4)) {
-    m.in_interface = {
-        OneIn(3), OneOf<std::string>({"one", "two", "br0", "absent"}), false};
-    if (OneIn(4)) {
-      m.in_interface = {OneIn(3), OneOf<std::string>({"o", "t", "b", "x"}),
-                        true};
-    }
+  if (chain != Chain::kOutput && chain != Chain::kPostrouting && OneIn(4)) {
+    m.in_interface = GenerateInterface();
+  }
+  if ((!chain || chain == Chain::kForward || chain == Chain::kPostrouting) &&
+      OneIn(4)) {
+    m.out_interface = GenerateInterface();
   }
   if (OneIn(6)) {
     m.mac_source = {OneIn(2), 0x020000000000u + static_cast<uint64_t>(
@@ -275,7 +283,7 @@ inline Rule GenerateRule(const std::string& chain,
                          const std::vector<std::string>& chains) {
   Rule rule;
   rule.chain = chain;
-  rule.matches = GenerateMatches(chain != ChainName(Chain::kOutput));
+  rule.matches = GenerateMatches(chain);
   if (!chains.empty() && OneIn(3)) {
     rule.target = Jump{OneOf(chains), OneIn(4)};
   } else if (OneIn(3)) {
@@ -295,6 +303,20 @@ inline Policy GeneratePolicy() {
   policy.user_chains.assign(
       kUserChains.begin(),
       kUserChains.begin() + static_cast<ptrdiff_t>(chains));
+  std::vector<Chain> built_in = {Chain::kPrerouting, Chain::kPrerouting,
+                                 Chain::kPrerouting, Chain::kOutput};
+  if (OneIn(2)) {
+    built_in = {Chain::kForward, Chain::kForward, Chain::kPostrouting,
+                Chain::kPostrouting, Chain::kInput};
+  }
+  if (OneIn(2)) {
+    built_in.assign(kChains.begin(), kChains.end());
+  }
+  for (const Chain chain : kChains) {
+    if (OneIn(4)) {
+      policy.chain_policies[chain] = Verdict::kDrop;
+    }
+  }
   const int n = *rc::gen::inRange(0, chains ? 14 : 9);
   for (int i = 0; i < n; i++) {
     // Now and then the same rule again.
@@ -308,17 +330,19 @@ inline Policy GeneratePolicy() {
            policy.user_chains.end()}));
     } else {
       policy.rules.push_back(GenerateRule(
-          std::string(
-              ChainName(OneIn(4) ? Chain::kOutput : Chain::kPrerouting)),
-          policy.user_chains));
+          std::string(ChainName(OneOf(built_in))), policy.user_chains));
     }
   }
   return policy;
 }
 
+inline uint32_t GeneratePortNumber() {
+  return OneOf<uint32_t>({1, 1, 2, 3, kPortLocal});
+}
+
 inline Packet GeneratePacket() {
   Packet packet;
-  packet.in_port = OneOf<uint32_t>({1, 1, 2, 3, kPortLocal});
+  packet.in_port = GeneratePortNumber();
   packet.mark = OneOf<uint32_t>({0, 0, 1, 0x101, 0xffffffff});
   if (OneIn(4)) {
     packet.vlan = OneOf<uint16_t>({0, 7, 8, 4095});
@@ -353,6 +377,15 @@ inline Packet GeneratePacket() {
     packet.tcp_flags = OneOf<uint8_t>({0, 2, 16, 18, 0x3f});
   }
   return packet;
+}
+
+inline Trip GenerateTrip() {
+  Trip trip = {GeneratePacket(), {}};
+  const int n = *rc::gen::inRange(0, 4);
+  for (int i = 0; i < n; i++) {
+    trip.outputs.push_back(GeneratePortNumber());
+  }
+  return trip;
 }
 
 }  // namespace ovs_rmirror

@@ -61,8 +61,9 @@ TEST(RuleText, CanLeaveTheCommentOut) {
 TEST(RuleText, OfAPolicyIsAFile) {
   EXPECT_EQ(FormatPolicy(Read("*rmirror\n:OUTPUT DROP\n-A OUTPUT -6 -j RETURN\n"
                               "COMMIT\n")),
-            "*rmirror\n:PREROUTING ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n"
-            "-A OUTPUT -6 -j RETURN\nCOMMIT\n");
+            "*rmirror\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n"
+            ":FORWARD ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n"
+            ":POSTROUTING ACCEPT [0:0]\n-A OUTPUT -6 -j RETURN\nCOMMIT\n");
 }
 
 RC_GTEST_PROP(RuleText, ReadsBackAsARuleThatDoesTheSame, ()) {
@@ -71,9 +72,9 @@ RC_GTEST_PROP(RuleText, ReadsBackAsARuleThatDoesTheSame, ()) {
   const Policy again = Read(text);
   RC_ASSERT(FormatPolicy(again) == text);
   for (int i = 0; i < 20; i++) {
-    const Packet packet = GeneratePacket();
-    RC_ASSERT(FollowRules(policy, GeneratedPorts(), packet) ==
-              FollowRules(again, GeneratedPorts(), packet));
+    const Trip trip = GenerateTrip();
+    RC_ASSERT(FollowRules(policy, GeneratedPorts(), trip) ==
+              FollowRules(again, GeneratedPorts(), trip));
   }
 }
 

@@ -77,9 +77,11 @@ TEST(Stages, HaveNumbersThatDoNotDependOnOtherStages) {
 
 RC_GTEST_PROP(Stages, HaveDifferentNumbersThatAreNotZero, ()) {
   const Program program = Build(GeneratePolicy());
-  std::set<uint32_t> numbers = {0};
+  std::set<std::pair<Tap, uint32_t>> numbers = {
+      {Tap::kEgress, program.postrouting}};
   for (const Stage& stage : program.stages) {
-    RC_ASSERT(numbers.insert(stage.number).second);
+    RC_ASSERT(stage.number != 0u);
+    RC_ASSERT(numbers.insert({stage.tap, stage.number}).second);
   }
 }
 
@@ -173,6 +175,64 @@ TEST(Stages, KeepTheirNumbersWhenOthersAreAdded) {
   const auto old_numbers = numbers(before), new_numbers = numbers(after);
   EXPECT_TRUE(std::includes(new_numbers.begin(), new_numbers.end(),
                             old_numbers.begin(), old_numbers.end()));
+}
+
+TEST(Stages, OfAUsersChainAreAtEachTapFromWhichItIsReached) {
+  const Program program = Build(
+      Read(":WEB -\n-A FORWARD -j WEB\n-A OUTPUT -j WEB\n-A WEB " + kMirror9));
+  std::map<Tap, uint32_t> numbers;
+  for (const Stage& stage : program.stages) {
+    if (stage.chain == "WEB") {
+      numbers[stage.tap] = stage.number;
+    }
+  }
+  ASSERT_EQ(numbers.size(), 2u);
+  // The same in another table.
+  EXPECT_EQ(numbers[Tap::kIngress], numbers[Tap::kEgress]);
+}
+
+TEST(Stages, AreNoneAtATapWithoutRules) {
+  for (const Stage& stage :
+       Build(Read("-A INPUT " + kMirror9 + ":WEB -\n-A WEB -j DROP\n"))
+           .stages) {
+    EXPECT_EQ(stage.tap, Tap::kEgress);
+  }
+  EXPECT_TRUE(Build(Read("")).stages.empty());
+}
+
+TEST(Stages, OfIngressDoNotDependOnThoseOfEgress) {
+  const auto numbers = [](const std::string& rules) {
+    std::vector<uint32_t> result;
+    for (const Stage& stage : Build(Read(rules)).stages) {
+      if (stage.tap == Tap::kIngress) {
+        result.push_back(stage.number);
+      }
+    }
+    return result;
+  };
+  const std::string rules = ":WEB -\n-A OUTPUT -j WEB\n-A WEB " + kMirror9;
+  EXPECT_EQ(numbers(rules), numbers(rules + "-A INPUT -j WEB\n"));
+}
+
+TEST(BuildStages, AddsUpWhatAPacketMeetsInForwardAndPostrouting) {
+  std::string chains;
+  for (int i = 0; i < 10; i++) {
+    const std::string chain = "C" + std::to_string(i);
+    chains += ":" + chain + " -\n";
+    for (int j = 0; j < 2; j++) {
+      chains += "-A " + chain + " -j C" + std::to_string(i + 1) + "\n";
+    }
+  }
+  chains += ":C10 -\n-A C10 -j RETURN\n";
+  const auto errors = [&](const std::string& rules) {
+    Diagnostics diagnostics;
+    BuildStages(Read(rules + chains), {}, &diagnostics);
+    return diagnostics.HasErrors() ? diagnostics.Sorted()[0].what : "";
+  };
+  EXPECT_EQ(errors("-A FORWARD -j C0\n-A INPUT -j C0\n"), "");
+  EXPECT_EQ(errors("-A FORWARD -j C0\n-A POSTROUTING -j C0\n"),
+            "FORWARD and POSTROUTING together have too many jumps, negations "
+            "and sessions for one packet to go through");
 }
 
 TEST(BuildStages, RefusesMoreJumpsThanAPacketCanTake) {
@@ -305,10 +365,10 @@ TEST(BuildStages, RefusesMoreSessionsThanAnEntryFlowHolds) {
 TEST(FormatStages, ShowsRulesWithTheirPriorities) {
   const Policy policy = Read("-A OUTPUT " + kMirror9);
   EXPECT_EQ(FormatStages(policy, Build(policy)),
-            "0xf8801132 PREROUTING verdicts\n"
-            "0xa89a6215 OUTPUT --target 192.0.2.9\n"
+            "0xf8801132 ingress PREROUTING verdicts\n"
+            "0xa89a6215 ingress OUTPUT --target 192.0.2.9\n"
             "  48750 -A OUTPUT -j RMIRROR --target 192.0.2.9\n"
-            "0x63fd5375 OUTPUT verdicts\n");
+            "0x63fd5375 ingress OUTPUT verdicts\n");
 }
 
 }  // namespace

@@ -83,8 +83,8 @@ RC_GTEST_PROP(Warnings, AreTrue, ()) {
   const std::vector<Diagnostic> warnings = diagnostics.Sorted();
   RC_CLASSIFY(!warnings.empty());
   for (int i = 0; i < 30; i++) {
-    const Packet packet = GeneratePacket();
-    const Tally outcome = FollowRules(policy, GeneratedPorts(), packet);
+    const Trip trip = GenerateTrip();
+    const Tally outcome = FollowRules(policy, GeneratedPorts(), trip);
     for (const Diagnostic& warning : warnings) {
       RC_ASSERT(
           !outcome.hits.contains(static_cast<size_t>(warning.where.line)));
