@@ -216,20 +216,14 @@ static int copy_start(const struct rmirror_frame *frame, u8 *to,
 			     len - 2 * ETH_ALEN - VLAN_HLEN);
 }
 
-/* The sum of a whole copy whose pseudo header is summed up in its checksum
- * field: @check points there. @sum is the sum of all of what is checked.
- */
-static void finish_checksum(__sum16 *check, __wsum sum)
-{
-	*check = csum_fold(sum) ?: CSUM_MANGLED_0;
-}
-
 static struct sk_buff *copy_single(const struct rmirror_frame *frame,
 				   unsigned int keep, unsigned int headroom)
 {
 	const struct sk_buff *skb = frame->skb;
 	struct sk_buff *copy;
 	unsigned int start;
+	__sum16 *check;
+	__wsum sum;
 	u8 *data;
 
 	copy = alloc_copy(keep, headroom);
@@ -260,9 +254,13 @@ static struct sk_buff *copy_single(const struct rmirror_frame *frame,
 	if (start + skb->csum_offset + sizeof(__sum16) > keep ||
 	    copy_start(frame, data, start))
 		goto err;
-	finish_checksum((__sum16 *)(data + start + skb->csum_offset),
-			skb_copy_and_csum_bits(skb, start - frame->vlan_hlen,
-					       data + start, keep - start));
+	/* The sum of the pseudo header is in the checksum field. Like Linux,
+	 * write no zero, which tells in UDP that there is no checksum.
+	 */
+	sum = skb_copy_and_csum_bits(skb, start - frame->vlan_hlen,
+				     data + start, keep - start);
+	check = (__sum16 *)(data + start + skb->csum_offset);
+	*check = csum_fold(sum) ?: CSUM_MANGLED_0;
 	return copy;
 
 err:
@@ -343,13 +341,17 @@ static struct sk_buff *copy_segment(const struct rmirror_frame *frame,
 
 	if (keep == hlen + len) {
 		__wsum sum = csum_partial(data + l4, hlen - l4, 0);
+		__sum16 *check = (__sum16 *)(data + l4 +
+					     frame->skb->csum_offset);
 
+		/* Linux writes a zero when it makes segments of TCP. */
 		sum = csum_block_add(sum,
 				     skb_copy_and_csum_bits(frame->skb, from,
 							    data + hlen, len),
 				     hlen - l4);
-		finish_checksum((__sum16 *)(data + l4 +
-					    frame->skb->csum_offset), sum);
+		*check = csum_fold(sum);
+		if (!*check && !frame->is_tcp)
+			*check = CSUM_MANGLED_0;
 	} else if (keep > hlen) {
 		if (skb_copy_bits(frame->skb, from, data + hlen, keep - hlen))
 			goto err;

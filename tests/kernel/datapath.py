@@ -17,6 +17,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 
 import frames
 import genl
@@ -311,15 +312,22 @@ class Datapath:
             line = process.stderr.readline()
             lab.check(line, "tcpdump did not start on %s", device)
 
+        read, when = None, 0.0
+
         def has_all():
-            """Whether tcpdump has written what the kernel has for it.  It does
-            not when it ends."""
+            """Whether tcpdump has written what the kernel has for it, which it
+            does not when it ends.  Either the kernel has no more, or, where it
+            counted packets that came before the filter, for a while no more
+            was written."""
+            nonlocal read, when
             process.send_signal(signal.SIGUSR1)
             counts = [int(count) for count
                       in re.findall(r"(\d+) packet", process.stderr.readline())]
             lab.check(len(counts) >= 3, "tcpdump on %s has ended", device)
             lab.equal(counts[2], 0, "packets that tcpdump on %s lost" % device)
-            return counts[0] == counts[1]
+            if counts[0] != read:
+                read, when = counts[0], time.monotonic()
+            return counts[0] == counts[1] or time.monotonic() > when + 5
 
         try:
             yield

@@ -44,14 +44,15 @@ def captured(bench, name, target, length, snaplen, port):
                 bench.mirror_action(target, length, 2) + ",1")
     try:
         with contextlib.ExitStack() as stack:
-            for capture, host, device in (
-                    ("there.wire", bench.server, "eth0"),
-                    ("back.wire", bench.client, "eth0"),
-                    ("there.copies", bench.sensor, "there"),
-                    ("back.copies", bench.sensor, "back")):
+            for capture, host, device, receiver in (
+                    ("there.wire", bench.server, "eth0", lab.SERVER_MAC),
+                    ("back.wire", bench.client, "eth0", lab.CLIENT_MAC),
+                    ("there.copies", bench.sensor, "there", lab.SERVER_MAC),
+                    ("back.copies", bench.sensor, "back", lab.CLIENT_MAC)):
                 stack.enter_context(bench.capture(
-                    "%s.%s" % (name, capture), host, device, "inbound and "
-                    "port %d" % port, snaplen=snaplen))
+                    "%s.%s" % (name, capture), host, device,
+                    "ether dst %s and port %d" % (receiver, port),
+                    snaplen=snaplen))
             if bench.tier in ENGINE:
                 expanded = bench.counter("expanded")
             dropped = backlog_drops()

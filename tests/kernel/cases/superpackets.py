@@ -130,6 +130,23 @@ def udp(size, ip=None):
         / UDP(sport=1, dport=2) / filler(size)
 
 
+def summing_up_to_zero(packet, size):
+    """Returns 'packet', of TCP, with a payload that makes the checksums of all
+    the segments of 'size' bytes zero."""
+    payload = bytes(packet[Raw])
+    parts = [payload[i:i + size] for i in range(0, len(payload), size)]
+    whole = b""
+    for i, part in enumerate(parts):
+        segment = packet.copy()
+        segment[TCP].seq = (packet[TCP].seq + i * size) & 0xffffffff
+        segment[TCP].flags = packet[TCP].flags if i + 1 == len(parts) else "A"
+        segment[Raw].load = b"\0\0" + part[2:]
+        whole += struct.pack("!H", Ether(bytes(segment))[TCP].chksum)
+        whole += part[2:]
+    packet[Raw].load = whole
+    return packet
+
+
 STAMP = [("NOP", None), ("NOP", None), ("Timestamp", (5, 6))]
 PACKETS = {
     "TCP, last segment short": (tcp(10000), GSO_TCPV4, 1448),
@@ -161,6 +178,10 @@ PACKETS = {
         tagged(tcp(5000), Dot1AD(vlan=5), Dot1Q(vlan=6)), GSO_TCPV4, 1400),
     "TCP over IPv6 with a VLAN tag": (
         tagged(tcp(5000, six()), Dot1Q(vlan=7)), GSO_TCPV6, 1400),
+    "TCP with checksums of zero": (summing_up_to_zero(tcp(2896), 1448),
+                                   GSO_TCPV4, 1448),
+    "TCP over IPv6 with checksums of zero": (
+        summing_up_to_zero(tcp(2856, six()), 1428), GSO_TCPV6, 1428),
     "UDP to be fragmented": (udp(5000), GSO_UDP, 1480),
 }
 UNCUT = {
