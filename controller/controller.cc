@@ -245,9 +245,6 @@ std::string Controller::Plan(const SwitchState& state,
     loaded_->dormant = std::move(tap.dormant);
     LogDormantRules(before, state.ports);
     for (const Flow& flow : tap.flows) {
-      if (flow.tap != Tap::kIngress) {
-        return "rules in INPUT, FORWARD and POSTROUTING need an egress table";
-      }
       SwitchFlow text;
       text.table = options_.tables.of(flow.tap);
       text.priority = flow.priority;
