@@ -12,6 +12,8 @@
  *
  * A switch that reads one refuses, and installs nothing:
  *
+ *   - OFPMMFC_INVALID_METER: the bridge does not have that meter.
+ *
  *   - OFPBAC_BAD_LEN: a property that does not fit the action, or whose length
  *     is not the one that its type has.
  *
@@ -34,6 +36,13 @@ enum nx_rmirror_prop_type {
 	NXRMPT_TOS = 7,		/* uint8_t. */
 	NXRMPT_TOS_INHERIT = 8,	/* No value. */
 	NXRMPT_DF = 9,		/* No value. */
+	NXRMPT_METER = 10,	/* ovs_be32, a meter of the bridge, 1 and up. */
+	NXRMPT_PROBABILITY = 11, /* ovs_be32, see below. */
 };
+
+/* The probability that a packet is copied, P, as the integer nearest to
+ * P * RMIRROR_PROBABILITY_ALL; 0 is none.  This is what the datapath action
+ * "sample" takes. */
+#define RMIRROR_PROBABILITY_ALL 0xffffffffU	/* Default: every packet. */
 
 #endif /* RMIRROR_OPENFLOW_H */

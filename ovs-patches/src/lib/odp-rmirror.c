@@ -326,6 +326,9 @@ odp_rmirror_from_string(const char *s, struct ofpbuf *actions,
         free(error);
         return -EINVAL;
     }
+    if (rm.meter || rm.probability != RMIRROR_PROBABILITY_ALL) {
+        return -EINVAL;         /* Only in OpenFlow. */
+    }
 
     if (drop) {
         const char *name = drop + strlen(",drop=");

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "byte-order.h"
+#include "openflow/openflow-1.3.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofp-parse.h"
 #include "openvswitch/ofp-prop.h"
@@ -18,7 +19,7 @@
 #include "util.h"
 
 BUILD_ASSERT_DECL(sizeof(struct rmirror_session) == 24);
-BUILD_ASSERT_DECL(sizeof(struct rmirror) == 28);
+BUILD_ASSERT_DECL(sizeof(struct rmirror) == 36);
 BUILD_ASSERT_DECL(RMIRROR_LEN_MIN == ETH_HEADER_LEN);
 BUILD_ASSERT_DECL(RMIRROR_GRE_PROTO == ETH_TYPE_TEB);
 
@@ -31,6 +32,7 @@ rmirror_init(struct rmirror *rm)
     rm->session.ttl = RMIRROR_TTL_DEFAULT;
     rm->session.tos = RMIRROR_TOS_DEFAULT;
     rm->len = RMIRROR_LEN_ALL;
+    rm->probability = RMIRROR_PROBABILITY_ALL;
 }
 
 /* Returns what is wrong with 'target' as the address of a collector, or NULL
@@ -68,6 +70,8 @@ rmirror_check(const struct rmirror *rm)
               || (rm->len > RMIRROR_LEN_MAX && rm->len != RMIRROR_LEN_MTU)
             ? "len must be 0 (the whole frame), 14 to 65535, or \"mtu\""
             : !rm->session.ttl ? "ttl must be 1 to 255"
+            : rm->meter > OFPM13_MAX ? "meter must be 1 to 4294901760"
+            : !rm->probability ? "probability must not be 0"
             : NULL);
 }
 
@@ -126,6 +130,44 @@ parse_uint(const char *value, unsigned long long min, unsigned long long max,
             && *n >= min && *n <= max);
 }
 
+/* Parses 'value', a decimal number above 0 and up to 1, as a probability into
+ * '*probability'.  Returns true if successful. */
+static bool
+parse_probability(const char *value, uint32_t *probability)
+{
+    double p;
+
+    if (value[strspn(value, "0123456789.")] || !str_to_double(value, &p)
+        || p > 1) {
+        return false;
+    }
+    *probability = p * RMIRROR_PROBABILITY_ALL + .5;
+    return *probability > 0;
+}
+
+/* Appends to 's' the shortest decimal number that parse_probability() takes
+ * for 'probability'. */
+static void
+format_probability(uint32_t probability, struct ds *s)
+{
+    /* With 10 digits, the step from one number to the next is less than that
+     * from one value to the next. */
+    enum { MAX_DIGITS = 10 };
+
+    for (int digits = 1; ; digits++) {
+        char text[MAX_DIGITS + 3];
+        uint32_t parsed;
+
+        snprintf(text, sizeof text, "%.*f", digits,
+                 probability / (double) RMIRROR_PROBABILITY_ALL);
+        if (digits == MAX_DIGITS
+            || (parse_probability(text, &parsed) && parsed == probability)) {
+            ds_put_cstr(s, text);
+            return;
+        }
+    }
+}
+
 static char *
 bad_value(const char *name, const char *value, const char *expected)
 {
@@ -133,7 +175,7 @@ bad_value(const char *name, const char *value, const char *expected)
 }
 
 static const char *const field_names[] = {
-    "target", "len", "key", "ttl", "tos", "df"
+    "target", "len", "key", "ttl", "tos", "df", "meter", "probability"
 };
 
 /* Sets the field of 'rm' called 'name' from its text form 'value'.  Returns
@@ -190,6 +232,16 @@ parse_field(struct rmirror *rm, const char *name, const char *value)
         } else if (strcmp(value, "false")) {
             return bad_value(name, value, "\"true\" or \"false\"");
         }
+    } else if (!strcmp(name, "meter")) {
+        if (!parse_uint(value, 1, OFPM13_MAX, &n)) {
+            return bad_value(name, value, "1 to 4294901760");
+        }
+        rm->meter = n;
+    } else if (!strcmp(name, "probability")) {
+        if (!parse_probability(value, &rm->probability)) {
+            return bad_value(name, value,
+                             "a decimal number, 0.0000000002 to 1");
+        }
     }
     return NULL;
 }
@@ -212,7 +264,8 @@ rmirror_parse(char *s, struct rmirror *rm)
         }
         if (i >= ARRAY_SIZE(field_names)) {
             return xasprintf("unknown field \"%s\" in rmirror, expected "
-                             "target, len, key, ttl, tos or df", name);
+                             "target, len, key, ttl, tos, df, meter or "
+                             "probability", name);
         } else if (seen & (1u << i)) {
             return xasprintf("%s appears more than once in rmirror", name);
         }
@@ -274,6 +327,13 @@ rmirror_format(const struct rmirror *rm, struct ds *s)
         ds_put_format(s, ",len=%"PRIu32, rm->len);
     }
     format_session_options(&rm->session, s);
+    if (rm->meter) {
+        ds_put_format(s, ",meter=%"PRIu32, rm->meter);
+    }
+    if (rm->probability != RMIRROR_PROBABILITY_ALL) {
+        ds_put_cstr(s, ",probability=");
+        format_probability(rm->probability, s);
+    }
 }
 
 /* Reads the OpenFlow properties of an rmirror action (see rmirror/openflow.h)
@@ -303,6 +363,8 @@ rmirror_pull_properties(struct ofpbuf *properties, struct rmirror *rm)
             [NXRMPT_TTL] = 1,
             [NXRMPT_TOS] = 1,
             [NXRMPT_DF] = 0,
+            [NXRMPT_METER] = 4,
+            [NXRMPT_PROBABILITY] = 4,
         };
         if (!type || type >= ARRAY_SIZE(lens)) {
             return OFPERR_OFPBAC_BAD_ARGUMENT;
@@ -349,6 +411,15 @@ rmirror_pull_properties(struct ofpbuf *properties, struct rmirror *rm)
             break;
         case NXRMPT_DF:
             session->flags |= RMIRROR_F_DF;
+            break;
+        case NXRMPT_METER:
+            rm->meter = ntohl(*be32);
+            if (!rm->meter) {
+                return OFPERR_OFPBAC_BAD_ARGUMENT;
+            }
+            break;
+        case NXRMPT_PROBABILITY:
+            rm->probability = ntohl(*be32);
             break;
         }
     }
@@ -399,5 +470,11 @@ rmirror_put_properties(const struct rmirror *rm, struct ofpbuf *out)
     }
     if (session->flags & RMIRROR_F_DF) {
         ofpprop_put_flag(out, NXRMPT_DF);
+    }
+    if (rm->meter) {
+        ofpprop_put_u32(out, NXRMPT_METER, rm->meter);
+    }
+    if (rm->probability != RMIRROR_PROBABILITY_ALL) {
+        ofpprop_put_u32(out, NXRMPT_PROBABILITY, rm->probability);
     }
 }

@@ -699,16 +699,55 @@ session_to_tunnel(const struct rmirror_session *session, struct flow_tnl *tnl)
     }
 }
 
-/* Appends to 'odp_actions' what 'rm' means for a datapath in which 'port'
+/* Starts in 'odp_actions' the actions that copy a packet for 'a', to be ended
+ * with rmirror_end_copy(): they are around the copy if not every packet is to
+ * be copied, or if 'isolate' says that what copies it changes the packet.
+ * What the dice refuse does not count for the meter.
+ *
+ * The meter is right in front of what it may prevent, because
+ * dpif_execute_with_help() applies it to whatever it executes next. */
+void
+rmirror_start_copy(const struct ofpact_rmirror *a, bool isolate,
+                   struct ofpbuf *odp_actions, struct rmirror_nest *nest)
+{
+    nest->n = 0;
+    if (a->rm.probability != RMIRROR_PROBABILITY_ALL) {
+        nest->ofs[nest->n++] = nl_msg_start_nested(odp_actions,
+                                                   OVS_ACTION_ATTR_SAMPLE);
+        nl_msg_put_u32(odp_actions, OVS_SAMPLE_ATTR_PROBABILITY,
+                       a->rm.probability);
+        nest->ofs[nest->n++] = nl_msg_start_nested(odp_actions,
+                                                   OVS_SAMPLE_ATTR_ACTIONS);
+    } else if (isolate || a->rm.meter) {
+        nest->ofs[nest->n++] = nl_msg_start_nested(odp_actions,
+                                                   OVS_ACTION_ATTR_CLONE);
+    }
+    if (a->rm.meter) {
+        nl_msg_put_u32(odp_actions, OVS_ACTION_ATTR_METER,
+                       a->provider_meter_id);
+    }
+}
+
+void
+rmirror_end_copy(struct ofpbuf *odp_actions, struct rmirror_nest *nest)
+{
+    while (nest->n) {
+        nl_msg_end_nested(odp_actions, nest->ofs[--nest->n]);
+    }
+}
+
+/* Appends to 'odp_actions' what 'a' means for a datapath in which 'port'
  * makes the copies: it gets the packet as it is, with the session and 'len' as
  * tunnel metadata (see rmirror/netlink.h).  Returns NULL or, if there is no
  * copy, why: a string constant. */
 const char *
 rmirror_compose_vport(const struct rmirror_port *port,
-                      const struct rmirror *rm, struct ofpbuf *odp_actions)
+                      const struct ofpact_rmirror *a,
+                      struct ofpbuf *odp_actions)
 {
-    const struct rmirror_session *session = &rm->session;
+    const struct rmirror_session *session = &a->rm.session;
     odp_port_t odp_port = port_number(port);
+    struct rmirror_nest nest;
     struct flow_tnl tnl;
 
     if (odp_port == ODPP_NONE) {
@@ -720,30 +759,33 @@ rmirror_compose_vport(const struct rmirror_port *port,
     if (session->flags & RMIRROR_F_TOS_INHERIT) {
         tnl.tp_src |= htons(RMIRROR_TP_SRC_TOS_INHERIT);
     }
-    tnl.tp_dst = htons(rm->len == RMIRROR_LEN_ALL ? RMIRROR_TP_DST_ALL
-                       : rm->len == RMIRROR_LEN_MTU ? RMIRROR_TP_DST_MTU
-                       : rm->len);
+    tnl.tp_dst = htons(a->rm.len == RMIRROR_LEN_ALL ? RMIRROR_TP_DST_ALL
+                       : a->rm.len == RMIRROR_LEN_MTU ? RMIRROR_TP_DST_MTU
+                       : a->rm.len);
 
-    size_t ofs = nl_msg_start_nested(odp_actions, OVS_ACTION_ATTR_CLONE);
+    rmirror_start_copy(a, true, odp_actions, &nest);
     odp_put_tunnel_action(&tnl, odp_actions, RMIRROR_KIND);
     nl_msg_put_odp_port(odp_actions, OVS_ACTION_ATTR_OUTPUT, odp_port);
-    nl_msg_end_nested(odp_actions, ofs);
+    rmirror_end_copy(odp_actions, &nest);
     return NULL;
 }
 
-/* Appends to 'odp_actions' what 'rm' means in actions that any datapath has, a
+/* Appends to 'odp_actions' what 'a' means in actions that any datapath has, a
  * truncated clone through the GRE port 'port', for the packet that 'flow'
  * says.  Adds to 'wc' what that depends on.  Returns NULL or, if there is no
  * copy, why: a string constant. */
 const char *
 rmirror_compose_tunnel(const struct dpif_backer_support *support,
                        const struct rmirror_port *port,
-                       const struct rmirror *rm, const struct flow *flow,
-                       struct flow_wildcards *wc, struct ofpbuf *odp_actions)
+                       const struct ofpact_rmirror *a,
+                       const struct flow *flow, struct flow_wildcards *wc,
+                       struct ofpbuf *odp_actions)
 {
+    const struct rmirror *rm = &a->rm;
     const struct rmirror_session *session = &rm->session;
     bool is_ipv4 = rmirror_session_is_ipv4(session);
     odp_port_t odp_port = port_number(port);
+    struct rmirror_nest nest;
     struct flow_tnl tnl;
 
     add_target(&session->target);
@@ -799,7 +841,7 @@ rmirror_compose_tunnel(const struct dpif_backer_support *support,
             odp_actions, OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL);
     }
 
-    size_t ofs = nl_msg_start_nested(odp_actions, OVS_ACTION_ATTR_CLONE);
+    rmirror_start_copy(a, true, odp_actions, &nest);
     if (len != RMIRROR_LEN_ALL) {
         struct ovs_action_trunc *trunc;
 
@@ -809,7 +851,7 @@ rmirror_compose_tunnel(const struct dpif_backer_support *support,
     }
     odp_put_tunnel_action(&tnl, odp_actions, is_ipv4 ? "gre" : "ip6gre");
     nl_msg_put_odp_port(odp_actions, OVS_ACTION_ATTR_OUTPUT, odp_port);
-    nl_msg_end_nested(odp_actions, ofs);
+    rmirror_end_copy(odp_actions, &nest);
 
     if (check) {
         nl_msg_end_nested(odp_actions, le_ofs);
@@ -832,7 +874,8 @@ rmirror_end_tap(struct ofpbuf *odp_actions, size_t clone_ofs)
 
     NL_ATTR_FOR_EACH (a, left, (struct nlattr *) (clone + 1), len) {
         if (nl_attr_type(a) != OVS_ACTION_ATTR_RMIRROR
-            && nl_attr_type(a) != OVS_ACTION_ATTR_CLONE) {
+            && nl_attr_type(a) != OVS_ACTION_ATTR_CLONE
+            && nl_attr_type(a) != OVS_ACTION_ATTR_SAMPLE) {
             nl_msg_end_nested(odp_actions, clone_ofs);
             return;
         }

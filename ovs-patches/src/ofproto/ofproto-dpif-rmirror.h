@@ -26,6 +26,7 @@ struct dpif_backer;
 struct dpif_backer_support;
 struct flow;
 struct flow_wildcards;
+struct ofpact_rmirror;
 struct ofpbuf;
 struct rmirror_via;
 struct simap;
@@ -109,14 +110,24 @@ void rmirror_port_use(struct rmirror_port *);
 /* Translation. */
 void rmirror_copy_flow(const struct rmirror_session *,
                        const struct rmirror_via *, struct flow *);
+
+/* What is around the datapath actions of a copy. */
+struct rmirror_nest {
+    size_t ofs[2];                  /* Of nested attributes, outer first. */
+    int n;                          /* Number of elements in use in 'ofs'. */
+};
+
+void rmirror_start_copy(const struct ofpact_rmirror *, bool isolate,
+                        struct ofpbuf *odp_actions, struct rmirror_nest *);
+void rmirror_end_copy(struct ofpbuf *odp_actions, struct rmirror_nest *);
 const char *rmirror_compose_tunnel(const struct dpif_backer_support *,
                                    const struct rmirror_port *,
-                                   const struct rmirror *,
+                                   const struct ofpact_rmirror *,
                                    const struct flow *,
                                    struct flow_wildcards *,
                                    struct ofpbuf *odp_actions);
 const char *rmirror_compose_vport(const struct rmirror_port *,
-                                  const struct rmirror *,
+                                  const struct ofpact_rmirror *,
                                   struct ofpbuf *odp_actions);
 void rmirror_end_tap(struct ofpbuf *odp_actions, size_t clone_ofs);
 

@@ -3,8 +3,9 @@
  * The rmirror action: a copy of a frame, cut to its first bytes, to a remote
  * collector in GRE with Transparent Ethernet Bridging.
  *
- * This is the action as its user sees it, the same in OpenFlow and in the
- * datapath: its fields, its text form and its OpenFlow properties.
+ * This is the action as its user sees it, the same in OpenFlow and, but for
+ * 'meter' and 'probability', in the datapath: its fields, its text form and
+ * its OpenFlow properties.
  */
 #ifndef OPENVSWITCH_RMIRROR_H
 #define OPENVSWITCH_RMIRROR_H 1
@@ -14,6 +15,7 @@
 #include <stdint.h>
 #include <netinet/in.h>
 #include <rmirror/netlink.h>
+#include <rmirror/openflow.h>
 
 #include "openvswitch/compiler.h"
 #include "openvswitch/ofp-errors.h"
@@ -49,6 +51,11 @@ struct rmirror_session {
 struct rmirror {
     struct rmirror_session session;
     uint32_t len;               /* RMIRROR_LEN_*, or bytes to keep. */
+
+    /* Which packets are copied.  Not in the datapath action, which has other
+     * actions around it instead. */
+    uint32_t probability;       /* RMIRROR_PROBABILITY_ALL, or 1 and up. */
+    uint32_t meter;             /* OpenFlow meter for copies, 0 for none. */
 };
 
 void rmirror_init(struct rmirror *);
