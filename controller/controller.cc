@@ -72,9 +72,9 @@ void AppendResets(const std::vector<SwitchFlow>& wanted,
 // The taps at which `policy` has rules.
 Taps TapsOf(const Policy& policy) {
   Taps taps;
-  for (const Rule& rule : policy.rules) {
-    if (ChainByName(rule.chain)) {
-      taps.insert(Tap::kIngress);
+  for (const Tap tap : kTaps) {
+    if (policy.Uses(tap)) {
+      taps.insert(tap);
     }
   }
   return taps;

@@ -25,6 +25,7 @@
 #include "controller/ovs.h"
 #include "controller/policy_file.h"
 #include "controller/status.h"
+#include "controller/tap.h"
 #include "controller/tap_config.h"
 
 VLOG_DEFINE_THIS_MODULE(ovs_rmirrord);
@@ -33,7 +34,6 @@ namespace ovs_rmirror {
 
 namespace {
 
-constexpr int kDefaultTable = 252;
 constexpr int kMaxTable = 253;
 
 struct BridgeOptions {
@@ -44,7 +44,9 @@ struct BridgeOptions {
 struct DaemonOptions {
   std::vector<BridgeOptions> bridges;
   std::string database;
-  int table = kDefaultTable;
+  TapTables tables;
+  bool own_tables = true;
+  OpenFlowOptions connection;
   std::vector<std::string> set_files;
   uint64_t max_flows = ovs_rmirror::kMaxFlows;
   bool watch = false;
@@ -68,7 +70,15 @@ struct DaemonOptions {
       "                            bridges that name none of their own\n"
       "\n"
       "Optional:\n"
-      "  --table=N                 the tap table, 1 to %d (default: %d)\n"
+      "  --table=N                 the table of the ingress tap, 1 to %d\n"
+      "                            (default: %u)\n"
+      "  --egress-table=N          the table of the egress tap (default: %u)\n"
+      "  --no-own-tables           leave flows of others in these tables\n"
+      "  -O, --protocols=VERSION,...\n"
+      "                            speak these versions of OpenFlow only:\n"
+      "                            OpenFlow13, OpenFlow14, OpenFlow15\n"
+      "  --role=equal|master       the role among controllers of the bridge\n"
+      "                            (default: equal)\n"
       "  --sets=FILE               sets for -m set, as ipset save writes "
       "them;\n"
       "                            may be given several times\n"
@@ -78,9 +88,10 @@ struct DaemonOptions {
       "  --state-dir=FOLDER        keep a copy of good policies there, for a\n"
       "                            start with a bad one\n"
       "  --db=SERVER               the database in which a bridge given by\n"
-      "                            name gets its tap table set\n"
+      "                            name gets its tap tables set\n"
       "                            (default: unix:%s/db.sock)\n",
-      program_name, program_name, ovs_rundir(), kMaxTable, kDefaultTable,
+      program_name, program_name, ovs_rundir(), kMaxTable,
+      unsigned{TapTables().ingress}, unsigned{TapTables().egress},
       static_cast<unsigned long long>(ovs_rmirror::kMaxFlows), ovs_rundir());
   vconn_usage(true, false, false);
   daemon_usage();
@@ -98,15 +109,35 @@ struct DaemonOptions {
   std::exit(EXIT_SUCCESS);
 }
 
-int ParseTable(const char* text) {
+uint8_t ParseTable(const char* option, const char* text) {
   char* end;
   errno = 0;
   const long table = std::strtol(text, &end, 10);
   if (errno || end == text || *end || table < 1 || table > kMaxTable) {
-    ovs_fatal(0, "--table: \"%s\" is not a number from 1 to %d", text,
+    ovs_fatal(0, "%s: \"%s\" is not a number from 1 to %d", option, text,
               kMaxTable);
   }
-  return static_cast<int>(table);
+  return static_cast<uint8_t>(table);
+}
+
+// "OpenFlow13,OpenFlow14" of --protocols.
+uint32_t ParseProtocols(const char* text) {
+  set_allowed_ofp_versions(text);  // Ends the program if it is wrong.
+  const uint32_t versions = get_allowed_ofp_versions();
+  if (versions & ~kOpenFlowVersions) {
+    ovs_fatal(0,
+              "--protocols: \"%s\" is not possible, only OpenFlow13, "
+              "OpenFlow14 and OpenFlow15 are",
+              text);
+  }
+  return versions;
+}
+
+ControllerRole ParseRole(const std::string& text) {
+  if (text != "equal" && text != "master") {
+    ovs_fatal(0, "--role: \"%s\" is neither equal nor master", text.c_str());
+  }
+  return text == "equal" ? ControllerRole::kEqual : ControllerRole::kMaster;
 }
 
 uint64_t ParseMaxFlows(const char* text) {
@@ -176,6 +207,10 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     OPT_BRIDGE = UCHAR_MAX + 1,
     OPT_POLICY,
     OPT_TABLE,
+    OPT_EGRESS_TABLE,
+    OPT_OWN_TABLES,
+    OPT_NO_OWN_TABLES,
+    OPT_ROLE,
     OPT_SETS,
     OPT_MAX_FLOWS,
     OPT_WATCH,
@@ -192,6 +227,11 @@ DaemonOptions ParseOptions(int argc, char** argv) {
       {"bridge", required_argument, nullptr, OPT_BRIDGE},
       {"policy", required_argument, nullptr, OPT_POLICY},
       {"table", required_argument, nullptr, OPT_TABLE},
+      {"egress-table", required_argument, nullptr, OPT_EGRESS_TABLE},
+      {"own-tables", no_argument, nullptr, OPT_OWN_TABLES},
+      {"no-own-tables", no_argument, nullptr, OPT_NO_OWN_TABLES},
+      {"protocols", required_argument, nullptr, 'O'},
+      {"role", required_argument, nullptr, OPT_ROLE},
       {"sets", required_argument, nullptr, OPT_SETS},
       {"max-flows", required_argument, nullptr, OPT_MAX_FLOWS},
       {"watch", no_argument, nullptr, OPT_WATCH},
@@ -225,7 +265,20 @@ DaemonOptions ParseOptions(int argc, char** argv) {
         policy = AbsoluteName(optarg);
         break;
       case OPT_TABLE:
-        options.table = ParseTable(optarg);
+        options.tables.ingress = ParseTable("--table", optarg);
+        break;
+      case OPT_EGRESS_TABLE:
+        options.tables.egress = ParseTable("--egress-table", optarg);
+        break;
+      case OPT_OWN_TABLES:
+      case OPT_NO_OWN_TABLES:
+        options.own_tables = c == OPT_OWN_TABLES;
+        break;
+      case 'O':
+        options.connection.versions = ParseProtocols(optarg);
+        break;
+      case OPT_ROLE:
+        options.connection.role = ParseRole(optarg);
         break;
       case OPT_SETS:
         options.set_files.push_back(AbsoluteName(optarg));
@@ -272,6 +325,11 @@ DaemonOptions ParseOptions(int argc, char** argv) {
   if (optind < argc) {
     ovs_fatal(0, "\"%s\" is no option; use --help for usage", argv[optind]);
   }
+  if (options.tables.ingress == options.tables.egress) {
+    ovs_fatal(0, "--table and --egress-table are both %u",
+              unsigned{options.tables.ingress});
+  }
+  options.connection.tables = options.tables;
   CompleteBridges(policy, &options.bridges);
   return options;
 }
@@ -383,7 +441,8 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
   Controller::Options controller_options;
   controller_options.bridge = bridge.bridge;
   controller_options.policy_file = bridge.policy;
-  controller_options.tables.ingress = static_cast<uint8_t>(options.table);
+  controller_options.tables = options.tables;
+  controller_options.own_tables = options.own_tables;
   controller_options.max_flows = options.max_flows;
 
   std::string target = bridge.bridge;
@@ -391,23 +450,23 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
   if (vconn_verify_name(target.c_str())) {
     target =
         std::string("unix:") + ovs_rundir() + "/" + bridge.bridge + ".mgmt";
-    tap_config = OvsdbTapConfig(options.database, bridge.bridge,
-                                controller_options.tables);
+    tap_config =
+        OvsdbTapConfig(options.database, bridge.bridge, options.tables);
   } else {
     VLOG_INFO(
-        "%s: only a bridge given by its name gets its tap table set: "
-        "make sure that its other_config:rmirror-ingress-table is %d",
-        target.c_str(), options.table);
+        "%s: only a bridge given by its name gets its tap tables set: make "
+        "sure that its other_config:rmirror-ingress-table is %u and, if the "
+        "policy has rules for it, rmirror-egress-table %u",
+        target.c_str(), unsigned{options.tables.ingress},
+        unsigned{options.tables.egress});
   }
-  OpenFlowOptions connection_options;
-  connection_options.tables = controller_options.tables;
   MirroredBridge::Options bridge_options = {
       bridge.bridge, PolicyFile(bridge.policy, options.set_files),
       options.max_flows, options.watch, options.state_dir};
   return std::make_unique<MirroredBridge>(
       std::move(bridge_options),
       std::make_unique<Controller>(std::move(controller_options),
-                                   OpenFlowConnect(target, connection_options),
+                                   OpenFlowConnect(target, options.connection),
                                    std::move(tap_config), Now),
       Now);
 }

@@ -41,6 +41,7 @@ extern "C" {
 #include "dirs.h"
 #include "fatal-signal.h"
 #include "jsonrpc.h"
+#include "ofp-version-opt.h"
 #include "socket-util.h"
 #include "stream-ssl.h"
 #include "timeval.h"

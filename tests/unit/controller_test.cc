@@ -354,6 +354,18 @@ TEST_F(ControllerTest, DoesNotWaitForEverForATap) {
   EXPECT_EQ(switch_->applied, 1);
 }
 
+TEST_F(ControllerTest, UsesTheTapsForWhichThereAreRules) {
+  Load(kTo9);
+  Load("-A INPUT -j RMIRROR --target 192.0.2.9\n");
+  EXPECT_EQ(tap_config_->log,
+            "also ingress; only ingress; also egress; only egress; ");
+  for (const auto& [key, flow] : switch_->table) {
+    EXPECT_EQ(flow.table, 253);
+  }
+  EXPECT_EQ(Flow("192.0.2.9").actions.find("resubmit(,252)"),
+            std::string::npos);
+}
+
 TEST_F(ControllerTest, UsesNoTapForAPolicyWithoutRules) {
   Load("");
   EXPECT_EQ(tap_config_->log, "also; only; ");
