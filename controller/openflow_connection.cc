@@ -190,10 +190,11 @@ class OpenFlowConnection final : public SwitchConnection {
   void StartConnection();
   void SendAsyncConfig();
   void SendFlowMonitor(Tap tap);
-  void SendRole();
+  void SendRole(uint32_t role, uint64_t generation);
   void FailAll();
   void Receive(const struct ofpbuf* message);
   void ReceiveConfig(const struct ofp_header* header);
+  void ReceiveRole(const struct ofp_header* header);
   void ReceiveFlows(const struct ofpbuf* message);
   void ReceiveFlowUpdate(const struct ofpbuf* message);
   void ReceivePorts(const struct ofpbuf* message);
@@ -292,7 +293,7 @@ void OpenFlowConnection::StartConnection() {
   version_ = static_cast<enum ofp_version>(rconn_get_version(rconn_));
   tried_.reset();
   if (options_.role == ControllerRole::kMaster) {
-    SendRole();
+    SendRole(OFPCR12_ROLE_NOCHANGE, 0);
   }
   SendAsyncConfig();
   for (const Tap tap : kTaps) {
@@ -301,15 +302,28 @@ void OpenFlowConnection::StartConnection() {
   generation_++;
 }
 
-// Without this, a connection is "equal".
-void OpenFlowConnection::SendRole() {
+// Without a request, a connection is "equal".  `generation` orders the requests
+// of all controllers to be master: an older one than the switch has seen is
+// refused.
+void OpenFlowConnection::SendRole(uint32_t role, uint64_t generation) {
   struct ofp12_role_request request = {};
-  request.role = htonl(OFPCR12_ROLE_PRIMARY);
-  request.generation_id = htonll(UINT64_MAX);  // None.
+  request.role = htonl(role);
+  request.generation_id = htonll(generation);
   struct ofpbuf* message =
       ofpraw_alloc(OFPRAW_OFPT12_ROLE_REQUEST, version_, 0);
   ofpbuf_put(message, &request, sizeof request);
   Send(message);
+}
+
+// The answer to the question which role we have, or to the request to be
+// master.
+void OpenFlowConnection::ReceiveRole(const struct ofp_header* header) {
+  struct ofputil_role_request reply;
+  if (!ofputil_decode_role_message(header, &reply) &&
+      reply.role != OFPCR12_ROLE_PRIMARY) {
+    SendRole(OFPCR12_ROLE_PRIMARY,
+             reply.have_generation_id ? reply.generation_id : 0);
+  }
 }
 
 // Asks for news of ports, and for no packets.  A connection to a bridge's
@@ -366,6 +380,9 @@ void OpenFlowConnection::Receive(const struct ofpbuf* message) {
       break;
     case OFPTYPE_GET_CONFIG_REPLY:
       ReceiveConfig(header);
+      break;
+    case OFPTYPE_ROLE_REPLY:
+      ReceiveRole(header);
       break;
     case OFPTYPE_PORT_STATUS:
       generation_++;

@@ -41,6 +41,8 @@ SERVER_MAC = "02:00:00:00:00:02"
 THIRD_MAC = "02:00:00:00:00:03"
 COLLECTOR_MAC = "02:00:00:00:00:09"
 COLLECTOR2_MAC = "02:00:00:00:00:19"
+BR0_MAC = "02:00:00:00:00:f0"
+BR0_PORTS = "client", "server", "third"
 PHY_MAC = "02:00:00:00:00:0a"
 PHY2_MAC = "02:00:00:00:00:1a"
 TARGET = "192.0.2.9"
@@ -50,6 +52,7 @@ TUNNEL = "192.0.2.1"
 TUNNEL2 = "192.0.2.2"
 TUNNEL6 = "2001:db8:2::1"
 TAP_TABLE = 252
+EGRESS_TABLE = 253
 # Frames of 9000 bytes that surely fit the switch's packet socket at once.
 BURST = 8
 
@@ -366,6 +369,7 @@ class Lab:
     def __init__(self, programs, logs=None):
         self.directory = tempfile.mkdtemp(prefix="rmirror-e2e-")
         self.tokens = 0
+        self.notes = []         # What the test wants its line to say as well.
         self.ovs = None
         self.hosts = []
         self.switch = Namespace()
@@ -400,17 +404,21 @@ class Lab:
     def bridges(self):
         words = []
         for bridge, mac, ports in (
-                ("br0", "02:00:00:00:00:f0", ("client", "server", "third")),
+                ("br0", BR0_MAC, BR0_PORTS),
                 ("br-phy", PHY_MAC, ("uplink",)),
                 ("br-phy2", PHY2_MAC, ("uplink2",))):
-            words += ["--", "add-br", bridge, "--", "set", "bridge", bridge,
-                      "datapath_type=" + self.datapath_type,
-                      "fail-mode=secure",
-                      "other-config:hwaddr=" + mac]
-            for port in ports:
-                words += ["--", "add-port", bridge, port]
+            words += self.add_bridge(bridge, mac, ports)
         self.ovs.vsctl(*words)
         self.addresses()
+
+    def add_bridge(self, bridge, mac, ports):
+        """Returns the words for ovs-vsctl that make a bridge."""
+        words = ["--", "add-br", bridge, "--", "set", "bridge", bridge,
+                 "datapath_type=" + self.datapath_type, "fail-mode=secure",
+                 "other-config:hwaddr=" + mac]
+        for port in ports:
+            words += ["--", "add-port", bridge, port]
+        return words
 
     def addresses(self):
         """Gives the bridges' own ports their addresses.  They are lost with
@@ -458,12 +466,17 @@ class Lab:
         self.ovs.appctl("tnl/neigh/flush")
         self.ovs.settle()
 
+    def note(self, text):
+        """Adds 'text', such as what was measured, to the line of the test."""
+        self.notes.append(text)
+
     def reset(self):
+        self.notes = []
         self.ovs.alive()
         self.ovs.vsctl(
             "clear", "bridge", "br0", "other_config",
             "--", "set", "bridge", "br0",
-            "other-config:hwaddr=02:00:00:00:00:f0",
+            "other-config:hwaddr=" + BR0_MAC,
             "--", "clear", "port", "client", "tag",
             "--", "clear", "port", "server", "tag",
             "--", "clear", "port", "third", "tag")
