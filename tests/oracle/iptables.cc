@@ -38,7 +38,11 @@ constexpr const char* kTables[] = {"raw", "mangle", "filter"};
 std::string TableOf(Chain chain) {
   switch (chain) {
     case Chain::kPrerouting:
+    case Chain::kPostrouting:
       return "mangle";
+    case Chain::kInput:
+    case Chain::kForward:
+      return "filter";
     case Chain::kOutput:
       return "raw";
   }
@@ -108,9 +112,34 @@ std::vector<std::optional<AddressMatch>> Expand(
   return result;
 }
 
-// Returns the rules of iptables, or ip6tables, that together say `matches`.  No
-// packet matches two of them, unless a list of addresses holds it twice.
+std::string FormatInterface(const InterfaceMatch& match, const char* option) {
+  return std::string(match.negated ? " !" : "") + option + match.name +
+         (match.prefix ? "+" : "");
+}
+
+// What says `match` of the port by which a packet leaves.  Where it comes from
+// a port of the Linux bridge, this is a port of the bridge, too; else it is a
+// device.
+std::vector<std::string> FormatOutInterface(
+    const std::optional<InterfaceMatch>& match, const std::string& table) {
+  if (!match) {
+    return {""};
+  } else if (table == "raw") {
+    // OUTPUT of iptables knows the device, that of a switch does not.
+    return match->negated ? std::vector<std::string>{""}
+                          : std::vector<std::string>{};
+  }
+  return {
+      " -m physdev --physdev-is-bridged" +
+          FormatInterface(*match, " --physdev-out "),
+      " -m physdev ! --physdev-is-bridged" + FormatInterface(*match, " -o ")};
+}
+
+// Returns the rules of iptables, or ip6tables, that together say `matches` in
+// `table`.  No packet matches two of them, unless a list of addresses holds it
+// twice.
 std::vector<std::string> FormatAlternatives(Matches m, Family family,
+                                            const std::string& table,
                                             bool has_mac) {
   if (!(family == Family::kIpv4 ? m.ipv4 : m.ipv6)) {
     return {};
@@ -139,11 +168,12 @@ std::vector<std::string> FormatAlternatives(Matches m, Family family,
   }
   std::erase_if(m.sets, IsMacSet);
   if (m.in_interface) {
-    text += std::string(" -m physdev") + (m.in_interface->negated ? " !" : "") +
-            " --physdev-in " + m.in_interface->name +
-            (m.in_interface->prefix ? "+" : "");
+    text += " -m physdev" + FormatInterface(*m.in_interface, " --physdev-in ");
     m.in_interface.reset();
   }
+  const std::vector<std::string> outs =
+      FormatOutInterface(m.out_interface, table);
+  m.out_interface.reset();
   if (m.destination_type && family == Family::kIpv6) {
     m.destination_type->broadcast = false;
     if (m.destination_type->unicast && m.destination_type->multicast) {
@@ -161,7 +191,9 @@ std::vector<std::string> FormatAlternatives(Matches m, Family family,
     for (const auto& destination : destinations) {
       m.source = source;
       m.destination = destination;
-      result.push_back(text + FormatMatches(m));
+      for (const std::string& out : outs) {
+        result.push_back(text + out + FormatMatches(m));
+      }
     }
   }
   return result;
@@ -257,9 +289,8 @@ std::string Iptables::Write(const Policy& policy, Family family, Lines* lines) {
     };
     for (const Chain chain : kChains) {
       if (TableOf(chain) == table) {
-        const auto it = policy.chain_policies.find(chain);
-        const bool drop = it != policy.chain_policies.end() &&
-                          it->second == Verdict::kDrop && table == "filter";
+        const bool drop =
+            policy.PolicyOf(chain) == Verdict::kDrop && table == "filter";
         const std::string name(ChainName(chain));
         declare(name, drop ? "DROP" : "ACCEPT", chain);
         append(name, " -j MARK --set-xmark 0/" + std::to_string(kSessionMask),
@@ -295,7 +326,7 @@ std::string Iptables::Write(const Policy& policy, Family family, Lines* lines) {
         after = " -j " + std::string(VerdictName(*rule.verdict()));
       }
       for (const std::string& matches :
-           FormatAlternatives(rule.matches, family, has_mac)) {
+           FormatAlternatives(rule.matches, family, table, has_mac)) {
         append(rule.chain, before + matches + after, r);
       }
     }
@@ -380,7 +411,7 @@ void Iptables::Send(const WirePacket& packet) {
     sent = sendto(packet_socket_, bytes.data(), bytes.size(), 0,
                   reinterpret_cast<struct sockaddr*>(&to), sizeof to);
   } else if (bytes = packet.Layer3(); *p.family == Family::kIpv4) {
-    const int fd = ipv4_sockets_[packet.out_port];
+    const int fd = ipv4_sockets_[packet.out_ports[0]];
     SetOption(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
     struct sockaddr_in to = {};
     to.sin_family = AF_INET;
@@ -388,7 +419,7 @@ void Iptables::Send(const WirePacket& packet) {
     sent = sendto(fd, bytes.data(), bytes.size(), 0,
                   reinterpret_cast<struct sockaddr*>(&to), sizeof to);
   } else {
-    const int fd = ipv6_sockets_[packet.out_port];
+    const int fd = ipv6_sockets_[packet.out_ports[0]];
     SetOption(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
     struct sockaddr_in6 to = {};
     to.sin6_family = AF_INET6;

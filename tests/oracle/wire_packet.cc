@@ -137,10 +137,20 @@ Bytes Ipv6(const WirePacket& packet) {
   return bytes;
 }
 
+// The Ethernet address that leads to `out_ports`, which are one, or all ports
+// but LOCAL and the one by which the packet comes.
+uint64_t Destination(const std::vector<uint32_t>& out_ports) {
+  constexpr uint64_t kPrefix = 0x020000000100;
+  if (out_ports.size() > 1) {
+    return kPrefix | 0xff;
+  }
+  return kPrefix | (out_ports[0] == kPortLocal ? 0 : out_ports[0]);
+}
+
 Bytes EthernetFrame(const WirePacket& packet, bool tagged) {
   const Packet& p = packet.seen;
   Bytes bytes;
-  Put(&bytes, MacOfPort(packet.out_port), 6);
+  Put(&bytes, Destination(packet.out_ports), 6);
   Put(&bytes, p.dl_src, 6);
   if (tagged && p.vlan) {
     Put(&bytes, 0x8100, 2);
@@ -160,10 +170,6 @@ Bytes EthernetFrame(const WirePacket& packet, bool tagged) {
 
 }  // namespace
 
-uint64_t MacOfPort(uint32_t port) {
-  return 0x020000000100 | (port == kPortLocal ? 0 : port);
-}
-
 Bytes WirePacket::Layer3() const {
   return *seen.family == Family::kIpv4 ? Ipv4(*this) : Ipv6(*this);
 }
@@ -172,9 +178,21 @@ Bytes WirePacket::Frame() const { return EthernetFrame(*this, true); }
 
 Bytes WirePacket::UntaggedFrame() const { return EthernetFrame(*this, false); }
 
+namespace {
+
+std::string FormatPorts(const std::vector<uint32_t>& ports) {
+  std::string s;
+  for (const uint32_t port : ports) {
+    s += (s.empty() ? "" : "/") + std::to_string(port);
+  }
+  return s;
+}
+
+}  // namespace
+
 std::string FormatWirePacket(const WirePacket& packet) {
   std::string s = FormatPacket(packet.seen) +
-                  ",out_port=" + std::to_string(packet.out_port) +
+                  ",out_ports=" + FormatPorts(packet.out_ports) +
                   (packet.options ? ",options" : "") +
                   (packet.first_fragment ? ",first" : "") +
                   ",padding=" + std::to_string(packet.padding) + " ";
@@ -195,7 +213,12 @@ WirePacket GenerateWirePacket() {
                : OneOf<uint32_t>({std::begin(kMarks), std::end(kMarks)});
   std::vector<uint32_t> out_ports = {1, 2, 3, kPortLocal};
   std::erase(out_ports, p.in_port);
-  packet.out_port = OneOf(out_ports);
+  if (p.in_port != kPortLocal && OneIn(6)) {
+    std::erase(out_ports, kPortLocal);
+    packet.out_ports = out_ports;
+  } else {
+    packet.out_ports = {OneOf(out_ports)};
+  }
   packet.payload = *rc::gen::inRange<uint16_t>(0, 300);
   packet.ttl = *rc::gen::inRange<uint8_t>(1, 255);
   packet.ecn = *rc::gen::inRange<uint8_t>(0, 4);
@@ -211,7 +234,7 @@ WirePacket GenerateWirePacket() {
     packet.first_fragment |= p.later_fragment;
     p.later_fragment = false;
   }
-  if (packet.out_port == kPortLocal) {
+  if (packet.out_ports[0] == kPortLocal) {
     // What Linux would not let in, or put together from fragments before.
     if (*p.family == Family::kIpv4) {
       packet.first_fragment = p.later_fragment = false;

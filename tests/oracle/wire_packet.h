@@ -26,11 +26,11 @@ inline constexpr uint32_t kPolicyMark = 0x1ff;
 
 // A packet, and what else there is to its bytes.
 struct WirePacket {
-  Packet seen;                     // What rules see of it.
-  uint32_t out_port = kPortLocal;  // Where its Ethernet destination leads.
-  uint8_t ttl = 64;                // Or hop limit.
-  uint8_t ecn = 0;                 // 0 to 3.
-  bool options = false;            // IPv4 options, or an extension header.
+  Packet seen;                                     // What rules see of it.
+  std::vector<uint32_t> out_ports = {kPortLocal};  // Where it leaves.
+  uint8_t ttl = 64;                                // Or hop limit.
+  uint8_t ecn = 0;                                 // 0 to 3.
+  bool options = false;  // IPv4 options, or an extension header.
   bool tcp_options = false;
   bool first_fragment = false;  // More of it would follow.
   uint16_t payload = 0;         // Bytes behind the headers.
@@ -42,7 +42,7 @@ struct WirePacket {
   // The frame from its Ethernet header on.
   Bytes Frame() const;
 
-  // The same with another idea of what is within and without its VLAN tag.
+  // The same without its VLAN tag.
   Bytes UntaggedFrame() const;
 
   // How much longer Frame() is than Layer3().
@@ -50,9 +50,6 @@ struct WirePacket {
 };
 
 std::string FormatWirePacket(const WirePacket& packet);
-
-// The Ethernet address that leads to `port`.
-uint64_t MacOfPort(uint32_t port);
 
 // A packet that both sides take on the same way.
 WirePacket GenerateWirePacket();
