@@ -9,13 +9,14 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <tuple>
+#include <vector>
 
 namespace ovs_rmirror {
 
 namespace {
 
-// Comparing every rule with every other one takes too long for tens of
-// thousands.
+// Comparing very many rules with each other takes too long.
 constexpr size_t kMaxComparisons = 10000000;
 
 bool CoversAddresses(const std::optional<AddressMatch>& a,
@@ -77,6 +78,53 @@ bool Takes(const Rule& first, const Rule& rule) {
          (mirror && rule.mirror() && mirror->session == rule.mirror()->session);
 }
 
+// The rules of a chain, by an address that all of their packets have, so that
+// few have to be compared with a rule.
+class RulesByAddress {
+ public:
+  void Add(const Rule& rule) {
+    const Matches& m = rule.matches;
+    const bool by_source = IsNetwork(m.source);
+    if (!by_source && !IsNetwork(m.destination)) {
+      others_.push_back(&rule);
+      return;
+    }
+    const Network& network =
+        (by_source ? m.source : m.destination)->networks[0];
+    tables_[{by_source, network.family, network.bits.mask}][network.bits.value]
+        .push_back(&rule);
+  }
+
+  // Returns all rules that may cover `matches`, in no particular order.
+  std::vector<const Rule*> MayCover(const Matches& matches) const {
+    std::vector<const Rule*> rules = others_;
+    for (const auto& [key, table] : tables_) {
+      const auto& [by_source, family, mask] = key;
+      const auto& addresses = by_source ? matches.source : matches.destination;
+      if (!addresses || addresses->negated ||
+          addresses->networks[0].family != family) {
+        continue;
+      }
+      const auto it = table.find(addresses->networks[0].bits.value & mask);
+      if (it != table.end()) {
+        rules.insert(rules.end(), it->second.begin(), it->second.end());
+      }
+    }
+    return rules;
+  }
+
+ private:
+  static bool IsNetwork(const std::optional<AddressMatch>& match) {
+    return match && !match->negated && match->networks.size() == 1;
+  }
+
+  // By source or else by destination, family and mask; then by value.
+  std::map<std::tuple<bool, Family, Uint128>,
+           std::map<Uint128, std::vector<const Rule*>>>
+      tables_;
+  std::vector<const Rule*> others_;  // Without one such address.
+};
+
 }  // namespace
 
 bool Covers(const Matches& a, const Matches& b) {
@@ -107,22 +155,27 @@ bool Covers(const Matches& a, const Matches& b) {
 
 void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
   size_t comparisons = 0;
-  std::map<std::string, std::vector<const Rule*>> before;  // By chain.
+  std::map<std::string, RulesByAddress> before;  // By chain.
   for (const Rule& rule : policy.rules) {
-    std::vector<const Rule*>& others = before[rule.chain];
-    comparisons += others.size();
+    RulesByAddress& others = before[rule.chain];
+    const std::vector<const Rule*> candidates = others.MayCover(rule.matches);
+    comparisons += candidates.size();
     if (comparisons > kMaxComparisons) {
       return;
     }
-    const auto first =
-        std::find_if(others.begin(), others.end(), [&](const Rule* other) {
-          return Takes(*other, rule) && Covers(other->matches, rule.matches);
-        });
-    if (first != others.end()) {
-      const std::string line = std::to_string((*first)->where.line);
+    const Rule* first = nullptr;
+    for (const Rule* other : candidates) {
+      // The rules are in an array: the lower pointer is the earlier rule.
+      if ((!first || other < first) && Takes(*other, rule) &&
+          Covers(other->matches, rule.matches)) {
+        first = other;
+      }
+    }
+    if (first) {
+      const std::string line = std::to_string(first->where.line);
       diagnostics->Warning(
           rule.where,
-          (*first)->mirror()
+          first->mirror()
               ? "this rule can never mirror: its session has a copy of all of "
                 "its packets by line " +
                     line
@@ -130,7 +183,7 @@ void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
                     " takes all of its packets",
           "write it before that line, or leave it out");
     }
-    others.push_back(&rule);
+    others.Add(rule);
   }
 }
 
