@@ -251,12 +251,7 @@ std::string Controller::Plan(const SwitchState& state,
       text.cookie = EncodeCookie(flow.cookie);
       text.match = FormatMatch(flow.match);
       text.actions = FormatActions(flow.actions, text.table);
-      SwitchFlow canonical;
-      const std::string error = connection_->Canonicalize(text, &canonical);
-      if (!error.empty()) {
-        return error;
-      }
-      wanted.push_back(std::move(canonical));
+      wanted.push_back(std::move(text));
     }
   }
   flows_ = wanted.size();
@@ -271,6 +266,10 @@ std::string Controller::Plan(const SwitchState& state,
   if (!loaded_ || !options_.own_tables) {
     // Clearing is about our own flows.
     std::erase_if(found, is_foreign);
+  }
+  const std::string error = CanonicalizeUnknown(found, &wanted);
+  if (!error.empty()) {
+    return error;
   }
   *changes = Difference(wanted, found);
   if (zeroing_) {
@@ -298,6 +297,42 @@ void Controller::ReportForeignFlows(size_t foreign) {
 std::string Controller::FormatTables() const {
   return "tables " + std::to_string(options_.tables.ingress) + " and " +
          std::to_string(options_.tables.egress);
+}
+
+// Brings those flows of `*wanted` that are not in `found` as they are into the
+// form in which this switch would print them, unless they are new in any form:
+// in `found` there is no flow of that table and priority which is not wanted.
+std::string Controller::CanonicalizeUnknown(
+    const std::vector<SwitchFlow>& found,
+    std::vector<SwitchFlow>* wanted) const {
+  const auto key = [](const SwitchFlow& flow) {
+    return std::tuple(flow.table, flow.priority, std::string_view(flow.match),
+                      std::string_view(flow.actions));
+  };
+  std::set<decltype(key(SwitchFlow()))> unwanted;
+  for (const SwitchFlow& flow : found) {
+    unwanted.insert(key(flow));
+  }
+  std::vector<SwitchFlow*> unknown;
+  for (SwitchFlow& flow : *wanted) {
+    if (!unwanted.erase(key(flow))) {
+      unknown.push_back(&flow);
+    }
+  }
+  for (SwitchFlow* flow : unknown) {
+    const auto it = unwanted.lower_bound({flow->table, flow->priority, "", ""});
+    if (it == unwanted.end() || std::get<0>(*it) != flow->table ||
+        std::get<1>(*it) != flow->priority) {
+      continue;
+    }
+    SwitchFlow canonical;
+    const std::string error = connection_->Canonicalize(*flow, &canonical);
+    if (!error.empty()) {
+      return error;
+    }
+    *flow = std::move(canonical);
+  }
+  return "";
 }
 
 // Says which rules wait for a port, and which no longer do.

@@ -81,6 +81,8 @@ class Controller {
   void Synchronize();
   void HandleState(const std::string& error, const SwitchState& state);
   std::string Plan(const SwitchState& state, std::vector<FlowChange>* changes);
+  std::string CanonicalizeUnknown(const std::vector<SwitchFlow>& found,
+                                  std::vector<SwitchFlow>* wanted) const;
   void HandleApplied(const std::string& error,
                      const std::vector<FlowChange>& changes);
   void CarryCounters(const std::vector<FlowChange>& changes);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kLost = "the connection broke";
 
-// Tap tables that take flows as they are.
+// Tap tables.
 class MemorySwitch final : public SwitchConnection {
  public:
   using Key = std::tuple<uint8_t, uint16_t, std::string>;
@@ -28,7 +28,8 @@ class MemorySwitch final : public SwitchConnection {
   uint64_t interference = 0;
   std::map<Key, SwitchFlow> table;
   PortNumbers ports = {{"br0", kPortLocal}, {"eth0", 1}};
-  std::string refusal;                   // Of the next changes.
+  std::string spelling;  // Ends each match as this switch prints it.
+  std::string refusal;   // Of the next changes.
   std::vector<FlowChange> last_changes;  // Of the last successful Apply().
   int applied = 0;
 
@@ -76,11 +77,16 @@ class MemorySwitch final : public SwitchConnection {
   std::string Canonicalize(const SwitchFlow& flow,
                            SwitchFlow* result) override {
     *result = flow;
+    result->match = Spell(flow.match);
     return "";
   }
 
  private:
   using Work = std::function<void()>;
+
+  std::string Spell(const std::string& match) const {
+    return match.ends_with(spelling) ? match : match + spelling;
+  }
 
   std::string Change(const std::vector<FlowChange>& changes) {
     if (!refusal.empty()) {
@@ -88,7 +94,7 @@ class MemorySwitch final : public SwitchConnection {
     }
     for (const FlowChange& change : changes) {
       const Key key = {change.flow.table, change.flow.priority,
-                       change.flow.match};
+                       Spell(change.flow.match)};
       if (change.kind == FlowChange::Kind::kDelete) {
         EXPECT_EQ(table.erase(key), 1u);
       } else if (change.kind == FlowChange::Kind::kReset) {
@@ -100,6 +106,7 @@ class MemorySwitch final : public SwitchConnection {
       } else {
         EXPECT_FALSE(table.contains(key));
         table[key] = change.flow;
+        table[key].match = Spell(change.flow.match);
       }
     }
     last_changes = changes;
@@ -249,6 +256,16 @@ TEST_F(ControllerTest, SendsOnlyTheFlowsOfANewRule) {
   EXPECT_EQ(Load(kTo10 + kTo9).second,
             "br0: 2 rules, 6 flows: 1 added, 1 modified, 0 deleted\n");
   EXPECT_EQ(Flow("192.0.2.9").packets, 7u);
+}
+
+TEST_F(ControllerTest, KnowsItsFlowsInTheWordsOfTheSwitch) {
+  switch_->spelling = ",eth()";
+  Load(kTo9);
+  EXPECT_EQ(Load(kTo9).second, "br0: 1 rule, 5 flows: nothing to change\n");
+  EXPECT_EQ(Load(kTo10 + kTo9).second,
+            "br0: 2 rules, 6 flows: 1 added, 1 modified, 0 deleted\n");
+  EXPECT_EQ(Load(kTo10).second,
+            "br0: 1 rule, 5 flows: 0 added, 1 modified, 1 deleted\n");
 }
 
 TEST_F(ControllerTest, PutsBackWhatSomebodyDeletedWhenItConnectsAgain) {
