@@ -29,6 +29,11 @@ constexpr int kLookAfter = 100;    // Milliseconds.
 static_assert(kOpenFlowVersions == (1u << OFP13_VERSION | 1u << OFP14_VERSION |
                                     1u << OFP15_VERSION));
 constexpr std::string_view kUnix = "unix:";
+
+// So many messages of a bundle are made before what the connection takes of
+// them is sent: the switch reads them while the next ones are made.
+constexpr size_t kSendAfter = 64;
+
 constexpr const char* kConnectionLost = "the connection to the switch broke";
 
 struct OfpbufDelete {
@@ -607,6 +612,9 @@ void OpenFlowConnection::Apply(const std::vector<FlowChange>& changes,
     add.flags = OFPBF_ATOMIC | OFPBF_ORDERED;
     add.msg = HeaderOf(inner.get());
     bundle_->requests[Send(ofputil_encode_bundle_add(version_, &add))] = text;
+    if (bundle_->requests.size() % kSendAfter == 0) {
+      rconn_run(rconn_);
+    }
   }
   bundle_->barrier_xid = Send(ofputil_encode_barrier_request(version_));
 }
