@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include <cctype>
+#include <charconv>
 #include <cstdio>
 
 namespace ovs_rmirror {
@@ -12,15 +13,23 @@ namespace ovs_rmirror {
 namespace {
 
 std::string FormatBits(Family family, Uint128 bits) {
+  char text[INET6_ADDRSTRLEN];
+  if (family == Family::kIpv4) {
+    // As inet_ntop() would, which takes several times as long.
+    char* end = text;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      const auto byte = static_cast<unsigned char>(bits >> shift);
+      end = std::to_chars(end, text + sizeof text, byte).ptr;
+      *end++ = '.';
+    }
+    return {text, end - 1};
+  }
   unsigned char bytes[16];
-  const int n = AddressWidth(family) / 8;
-  for (int i = n - 1; i >= 0; i--) {
+  for (int i = 15; i >= 0; i--) {
     bytes[i] = static_cast<unsigned char>(bits);
     bits >>= 8;
   }
-  char text[INET6_ADDRSTRLEN];
-  inet_ntop(family == Family::kIpv4 ? AF_INET : AF_INET6, bytes, text,
-            sizeof text);
+  inet_ntop(AF_INET6, bytes, text, sizeof text);
   return text;
 }
 

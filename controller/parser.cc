@@ -228,6 +228,7 @@ void Parser::ParseRule(const TokenLine& line) {
     return;
   }
   rule.chain = cursor.Next();
+  rule.options.reserve(line.size() / 2);  // Most options have a value.
   while (!cursor.AtEnd()) {
     ParseOption(&cursor, &rule);
   }

@@ -524,6 +524,7 @@ Policy BuildRules(const ParsedPolicy& parsed, const IpSets& sets,
   for (const ParsedChain& chain : parsed.chains) {
     TakeChainLine(chain, &policy, diagnostics);
   }
+  policy.rules.reserve(parsed.rules.size());
   for (const ParsedRule& rule : parsed.rules) {
     policy.rules.push_back(
         RuleBuilder(rule, policy, sets, diagnostics).Build());

@@ -46,6 +46,8 @@ void Classify(bool first, Token* token) {
 TokenLine ScanLine(std::string_view line, int number,
                    Diagnostics* diagnostics) {
   TokenLine tokens;
+  tokens.reserve(static_cast<size_t>(std::count(line.begin(), line.end(), ' ')) +
+                 1);
   size_t i = 0;
   for (;;) {
     while (i < line.size() && IsBlank(line[i])) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <set>
+#include <unordered_set>
 
 #include "controller/clauses.h"
 #include "controller/rule_text.h"
@@ -34,7 +35,7 @@ uint32_t FoldStage(uint64_t hash) {
 
 std::vector<RuleId> FindIds(const Policy& policy) {
   std::vector<RuleId> ids;
-  std::set<RuleId> taken;
+  std::unordered_set<RuleId> taken;
   for (const Chain chain : kChains) {
     taken.insert(ChainId(chain));
   }
