@@ -222,8 +222,10 @@ void Controller::HandleState(const std::string& error,
     FinishSynchronization(plan_error, "nothing to change");
     return;
   }
-  connection_->Apply(changes, [this, changes](const std::string& apply_error) {
-    HandleApplied(apply_error, changes);
+  const auto shared =
+      std::make_shared<const std::vector<FlowChange>>(std::move(changes));
+  connection_->Apply(*shared, [this, shared](const std::string& apply_error) {
+    HandleApplied(apply_error, *shared);
   });
 }
 
@@ -233,7 +235,6 @@ std::string Controller::Plan(const SwitchState& state,
                              std::vector<FlowChange>* changes) {
   std::vector<SwitchFlow> wanted;
   if (loaded_) {
-    const LoadedPolicy before = *loaded_;
     Diagnostics diagnostics;
     loaded_->program =
         BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
@@ -242,8 +243,8 @@ std::string Controller::Plan(const SwitchState& state,
     if (diagnostics.HasErrors()) {
       return diagnostics.Sorted().front().what;
     }
+    LogDormantRules(loaded_->dormant, tap.dormant, state.ports);
     loaded_->dormant = std::move(tap.dormant);
-    LogDormantRules(before, state.ports);
     for (const Flow& flow : tap.flows) {
       SwitchFlow text;
       text.table = options_.tables.of(flow.tap);
@@ -335,19 +336,15 @@ std::string Controller::CanonicalizeUnknown(
   return "";
 }
 
-// Says which rules wait for a port, and which no longer do.
-void Controller::LogDormantRules(const LoadedPolicy& before,
+// Says which rules wait for a port, and which no longer do.  `before` and `now`
+// are the indexes of those that do, in rising order.
+void Controller::LogDormantRules(const std::vector<size_t>& before,
+                                 const std::vector<size_t>& now,
                                  const PortNumbers& ports) const {
-  const auto says = [](const LoadedPolicy& loaded, size_t r) {
-    return std::find(loaded.dormant.begin(), loaded.dormant.end(), r) !=
-           loaded.dormant.end();
-  };
-  // A newly loaded policy has no program yet.
-  const bool is_new = before.program.ids.empty();
   for (size_t r = 0; r < loaded_->policy.rules.size(); r++) {
     const Rule& rule = loaded_->policy.rules[r];
-    const bool was = !is_new && says(before, r);
-    const bool is = says(*loaded_, r);
+    const bool was = std::binary_search(before.begin(), before.end(), r);
+    const bool is = std::binary_search(now.begin(), now.end(), r);
     if (is == was) {
       continue;
     }
@@ -497,9 +494,8 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
       if (rule.chain != chain) {
         continue;
       }
-      const bool dormant =
-          std::find(loaded_->dormant.begin(), loaded_->dormant.end(), r) !=
-          loaded_->dormant.end();
+      const bool dormant = std::binary_search(loaded_->dormant.begin(),
+                                              loaded_->dormant.end(), r);
       json entry = {{"line", rule.where.line},
                     {"rule", FormatRule(rule)},
                     {"packets", counts.rules[r].packets},

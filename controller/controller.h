@@ -88,7 +88,8 @@ class Controller {
   void CarryCounters(const std::vector<FlowChange>& changes);
   void ReportForeignFlows(size_t foreign);
   std::string FormatTables() const;
-  void LogDormantRules(const LoadedPolicy& before,
+  void LogDormantRules(const std::vector<size_t>& before,
+                       const std::vector<size_t>& now,
                        const PortNumbers& ports) const;
   void FinishSynchronization(const std::string& error,
                              const std::string& summary);

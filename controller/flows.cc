@@ -355,6 +355,8 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
     }
   }
 
+  // What is above the rules' flows are entries and policies of chains.
+  result.flows.reserve(total + 2 * kChains.size());
   FlowBuilder builder(policy, program, &result);
   for (const Chain chain : kChains) {
     if (policy.Uses(TapOf(chain))) {

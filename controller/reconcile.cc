@@ -2,6 +2,7 @@
 
 #include "controller/reconcile.h"
 
+#include <iterator>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -41,7 +42,8 @@ std::vector<FlowChange> Difference(const std::vector<SwitchFlow>& wanted,
       others.push_back({FlowChange::Kind::kAdd, flow});
     }
   }
-  deletions.insert(deletions.end(), others.begin(), others.end());
+  deletions.insert(deletions.end(), std::make_move_iterator(others.begin()),
+                   std::make_move_iterator(others.end()));
   return deletions;
 }
 
