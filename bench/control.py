@@ -124,7 +124,7 @@ class Mirror:
 
     def _is_up_to_date(self):
         try:
-            return "up to date" in self.ovs.rmirrorctl("status")
+            return "state: up to date" in self.ovs.rmirrorctl("status")
         except lab.Failure:
             return False
 
