@@ -52,9 +52,10 @@ NOT_COMPOSED = {
 # the way of the copies have to do with. What a copy looks like is for the tests
 # of the engine. The composed tier raises lengths, and has its own headers.
 FILES = {
-    "native": {"outer_header", "selection", "ingress_tap", "delivery"},
-    "vport": {"selection"},
-    "composed": {"ingress_tap", "delivery"},
+    "native": {"outer_header", "selection", "ingress_tap", "egress_tap",
+               "delivery"},
+    "vport": {"selection", "egress_tap"},
+    "composed": {"ingress_tap", "egress_tap", "delivery"},
 }
 
 
