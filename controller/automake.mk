@@ -78,6 +78,8 @@ controller_libcontroller_la_SOURCES = \
 	controller/openflow_connection.h \
 	controller/ovs.h \
 	controller/pace.h \
+	controller/service_manager.cc \
+	controller/service_manager.h \
 	controller/switch_connection.h \
 	controller/tap_config.cc \
 	controller/tap_config.h
@@ -102,3 +104,15 @@ dist_man_MANS += \
 	controller/ovs-rmirror.policy.5 \
 	controller/ovs-rmirrorctl.8 \
 	controller/ovs-rmirrord.8
+
+# The folder of units of the system, rather than of the prefix, is where
+# packages put it: make install systemdsystemunitdir=/lib/systemd/system
+systemdsystemunitdir = $(prefix)/lib/systemd/system
+systemdsystemunit_DATA = controller/ovs-rmirrord.service
+controller/ovs-rmirrord.service: controller/ovs-rmirrord.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) controller && $(SED) \
+	  -e 's|@bindir[@]|$(bindir)|g' -e 's|@sbindir[@]|$(sbindir)|g' \
+	  -e 's|@localstatedir[@]|$(localstatedir)|g' \
+	  $(srcdir)/controller/ovs-rmirrord.service.in >$@.tmp && mv $@.tmp $@
+EXTRA_DIST += controller/ovs-rmirrord.service.in
+CLEANFILES += controller/ovs-rmirrord.service

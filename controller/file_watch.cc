@@ -25,6 +25,11 @@ constexpr int64_t kSettle = 200;
 // long is not waited for.  Milliseconds.
 constexpr int64_t kMaxWriting = 10000;
 
+// Where somebody else writes to the same folder all the time, there is always
+// one more event to read, and other things to do.
+constexpr size_t kReadBytes = 65536;
+constexpr int kMaxReads = 4;
+
 constexpr int kMaxLinks = 40;  // On the way to a file, as for the kernel.
 
 // A folder went or came, or we missed something.
@@ -184,9 +189,12 @@ void FileWatch::Handle(const inotify_event& event, int64_t now) {
 }
 
 bool FileWatch::Run(int64_t now) {
-  alignas(inotify_event) char buffer[16 * (sizeof(inotify_event) + NAME_MAX)];
-  ssize_t n;
-  while ((n = read(fd_, buffer, sizeof buffer)) > 0) {
+  alignas(inotify_event) char buffer[kReadBytes];
+  for (int i = 0; i < kMaxReads; i++) {
+    const ssize_t n = read(fd_, buffer, sizeof buffer);
+    if (n <= 0) {
+      break;
+    }
     for (const char* p = buffer; p < buffer + n;) {
       const auto* event = reinterpret_cast<const inotify_event*>(p);
       p += sizeof *event + event->len;

@@ -24,6 +24,7 @@
 #include "controller/openflow_connection.h"
 #include "controller/ovs.h"
 #include "controller/policy_file.h"
+#include "controller/service_manager.h"
 #include "controller/status.h"
 #include "controller/tap.h"
 #include "controller/tap_config.h"
@@ -493,6 +494,10 @@ int Main(int argc, char** argv) {
     ovs_fatal(0, "no policy could be loaded, see the log");
   }
   daemonize_complete();
+  if (const std::string error = NotifyReady(); !error.empty()) {
+    VLOG_WARN("the service manager does not hear that we are ready: %s",
+              error.c_str());
+  }
   VLOG_INFO("ovs-rmirrord %s", RMIRROR_VERSION);
 
   while (!exiting) {

@@ -13,6 +13,10 @@ std::string FormatBridge(const nlohmann::json& bridge) {
   const auto number = [&bridge](const char* member) {
     return std::to_string(bridge.at(member).get<uint64_t>());
   };
+  const auto count = [&](const char* member, const std::string& noun) {
+    const std::string n = number(member);
+    return n + " " + noun + (n == "1" ? "" : "s");
+  };
   const auto table = [&bridge](const char* tap) {
     return std::to_string(bridge.at("tables").at(tap).get<int>());
   };
@@ -21,13 +25,13 @@ std::string FormatBridge(const nlohmann::json& bridge) {
                   "\ntap: " + text("tap") + "\npolicy: " + text("policy") +
                   ": ";
   if (bridge.at("in_force").get<bool>()) {
-    s += number("rules") + " rules, " + number("dormant") + " dormant, " +
-         number("flows") + " flows\n";
+    s += count("rules", "rule") + ", " + number("dormant") + " dormant, " +
+         count("flows", "flow") + "\n";
   } else {
     s += "not in force\n";
   }
   if (bridge.at("foreign").get<uint64_t>() > 0) {
-    s += "foreign: " + number("foreign") + " flows in the tap tables\n";
+    s += "foreign: " + count("foreign", "flow") + " in the tap tables\n";
   }
   const auto line = [&](const char* what, const char* member) {
     const std::string value = text(member);

@@ -348,9 +348,13 @@ class Switch:
     def daemon(self, *options, through=()):
         """Starts the controller with 'options', through the command 'through'
         if there is one, which has to execute it."""
-        process = self._start(
+        return self.controller(
             *through, self.programs.rmirrord(), "--pidfile", "--log-file",
             "-vconsole:off", *options)
+
+    def controller(self, *command):
+        """Starts a controller by 'command'."""
+        process = self._start(*command)
         self.controllers.append(process)
         return process
 

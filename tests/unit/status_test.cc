@@ -23,6 +23,7 @@ nlohmann::json GoodBridge() {
 TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
   nlohmann::json other = GoodBridge();
   other["bridge"] = "br1";
+  other["rules"] = 1;
   const std::string text =
       FormatStatus(nlohmann::json::array({GoodBridge(), other}));
   EXPECT_EQ(text.substr(0, text.find("\n\n") + 2),
@@ -35,6 +36,7 @@ TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
             "\n");
   EXPECT_NE(text.find("\n\nbridge: br1, tables 252 and 253\n"),
             std::string::npos);
+  EXPECT_NE(text.find("policy: test.policy: 1 rule, "), std::string::npos);
 }
 
 TEST(FormatStatusTest, SaysWhatIsWrong) {

@@ -4,9 +4,12 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 
 import frames
@@ -14,6 +17,10 @@ from lab import TARGET, check, copies_of, equal, run, until
 from registry import case
 
 BRIDGES = "br0", "br-phy2"
+UNIT = (pathlib.Path(__file__).resolve().parents[3] / "controller"
+        / "ovs-rmirrord.service.in")
+# What "systemd-analyze security" may find: 10 times the exposure.
+EXPOSURE = 16
 
 
 def rule(key, dport=1000):
@@ -58,10 +65,15 @@ def daemon(bench, *options, through=()):
         yield process
     finally:
         end(bench, process)
-        for bridge in BRIDGES:
-            bench.ovs.ofctl("del-flows", bridge, "table=252")
-            bench.ovs.vsctl("remove", "bridge", bridge, "other_config",
-                            "rmirror-ingress-table")
+        clear(bench)
+
+
+def clear(bench):
+    """Lets the bridges mirror nothing."""
+    for bridge in BRIDGES:
+        bench.ovs.ofctl("del-flows", bridge, "table=252")
+        bench.ovs.vsctl("remove", "bridge", bridge, "other_config",
+                        "rmirror-ingress-table")
 
 
 def end(bench, process):
@@ -452,3 +464,71 @@ def full_disk(bench):
                 equal(file.read(), before, "the copy")
             equal(os.listdir(os.path.dirname(inside)), ["br0.policy"],
                   "files in the folder")
+
+
+def unit_text(bench):
+    """Returns the unit of systemd for the programs under test."""
+    text = UNIT.read_text(encoding="utf-8")
+    for name, folder in (
+            ("bindir", os.path.dirname(bench.ovs.programs.rmirrorctl())),
+            ("sbindir", os.path.dirname(bench.ovs.programs.rmirrord())),
+            ("localstatedir", "/var")):
+        text = text.replace("@%s@" % name, os.path.abspath(folder))
+    return text
+
+
+def unit_command(text, name, environment):
+    """Returns the command 'name' of the unit 'text', as systemd would make it
+    from 'environment'."""
+    line = re.search(r"^%s=(.*)$" % name, text.replace("\\\n", " "),
+                     re.MULTILINE).group(1)
+    command = []
+    for word in line.split():
+        if word.startswith("$") and not word.startswith("${"):
+            command += shlex.split(environment[word[1:]])
+        else:
+            command.append(re.sub(r"\$\{(\w+)\}",
+                                  lambda name: environment[name.group(1)],
+                                  word))
+    return command
+
+
+@case("the unit of systemd is right, and leaves the daemon little")
+def unit_is_right(bench):
+    with folder(bench) as where:
+        path = where + "/ovs-rmirrord.service"
+        pathlib.Path(path).write_text(unit_text(bench), encoding="utf-8")
+        equal(run(["systemd-analyze", "verify", "--man=no", path]), "",
+              "what systemd-analyze verify says")
+        run(["systemd-analyze", "security", "--no-pager", "--offline=true",
+             "--threshold=%d" % EXPOSURE, path])
+
+
+@case("the commands of the unit start the daemon, reload it and end it")
+def unit_works(bench):
+    with folder(bench) as where, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = write(where + "/policy", rule(1))
+        environment = {"OPTIONS": "--bridge=br0 '--policy=%s'" % path,
+                       "STATE_DIRECTORY": where + "/state"}
+        manager.bind(where + "/notify")
+        manager.settimeout(10)
+        text = unit_text(bench)
+        process = bench.ovs.controller(
+            "env", "NOTIFY_SOCKET=" + where + "/notify",
+            *unit_command(text, "ExecStart", environment))
+        try:
+            equal(manager.recv(100), b"READY=1", "what systemd gets")
+            mirrors(bench, 1)
+            check(os.path.exists(where + "/state/br0.policy"),
+                  "the policy has to be kept")
+            write(path, rule(2))
+            run(unit_command(text, "ExecReload", environment),
+                env=bench.ovs.environment)
+            mirrors(bench, 2)
+            process.terminate()
+            equal(process.wait(10), -signal.SIGTERM, "exit status")
+            mirrors(bench, 2)
+        finally:
+            end(bench, process)
+            clear(bench)
