@@ -35,6 +35,7 @@ controller_libpolicy_la_SOURCES = \
 	controller/match_reader.cc \
 	controller/match_reader.h \
 	controller/match_reader_address.cc \
+	controller/match_reader_limit.cc \
 	controller/match_reader_transport.cc \
 	controller/matches.h \
 	controller/names.cc \
@@ -44,6 +45,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/ports.h \
 	controller/policy_file.cc \
 	controller/policy_file.h \
+	controller/probability.cc \
+	controller/probability.h \
 	controller/read_file.cc \
 	controller/read_file.h \
 	controller/reconcile.cc \

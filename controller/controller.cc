@@ -242,6 +242,8 @@ std::string Controller::Plan(const SwitchState& state,
                                 options_.max_flows, &diagnostics);
     if (diagnostics.HasErrors()) {
       return diagnostics.Sorted().front().what;
+    } else if (!tap.meters.empty()) {
+      return "rules with -m limit cannot be installed yet";
     }
     LogDormantRules(loaded_->dormant, tap.dormant, state.ports);
     loaded_->dormant = std::move(tap.dormant);

@@ -39,11 +39,15 @@ struct PolicyCounters {
   std::map<Chain, Counters> chains;  // Packets that met the chain's policy.
 };
 
+// Counters of the packets over the limits of rules, by rule.
+using MeterCounters = std::map<RuleId, Counters>;
+
 // Returns the counters of `policy`, whose program is `program`.  As in
 // iptables, a packet that RETURN sends to the end of its chain meets the
-// chain's policy.
+// chain's policy, and a rule does not count the packets over its limit.
 PolicyCounters CountPolicy(const Policy& policy, const Program& program,
-                           const CookieCounters& counters);
+                           const CookieCounters& counters,
+                           const MeterCounters& over_limit = {});
 
 }  // namespace ovs_rmirror
 

@@ -261,7 +261,8 @@ std::optional<Verdict> Evaluation::Walk(const std::string& name, Pass* pass) {
       continue;
     }
     const Session& session = rule.mirror()->session;
-    Effect effect = Effect::kCopy;
+    const Matches& m = rule.matches;
+    Effect effect = m.limit || m.statistic ? Effect::kMayCopy : Effect::kCopy;
     if (contains(pass->met, session)) {
       effect = Effect::kSkip;
     } else if (contains(taken_, session)) {

@@ -37,10 +37,21 @@ std::string FormatPacket(const Packet& packet);
 
 // What a rule that matches does.
 enum class Effect {
-  kCopy,    // Its session takes the packet.
-  kRepeat,  // It counts the packet, which its session has from another chain.
-  kSkip,    // Nothing: its session has the packet from a rule of this chain, or
-            // of one that the packet came through in it.
+  // Its session takes the packet.
+  kCopy,
+
+  // The same, except that the rule's limit or probability may spare the copy.
+  // It counts as taken all the same.
+  kMayCopy,
+
+  // It counts the packet, which its session has taken in another chain or at
+  // another output.
+  kRepeat,
+
+  // Nothing: its session has taken the packet in this chain, or in one of the
+  // user through which the packet came in this chain.
+  kSkip,
+
   kVerdict,  // Ends a chain, or the evaluation.
   kJump,     // Goes on in a chain of the user.
 };

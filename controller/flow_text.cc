@@ -6,6 +6,8 @@
 
 #include <cstdio>
 
+#include "controller/probability.h"
+
 namespace ovs_rmirror {
 
 namespace {
@@ -106,6 +108,42 @@ std::string FormatProgress(Progress progress) {
   return "";
 }
 
+std::string FormatFields(const Mirror& mirror) {
+  const Session& session = mirror.session;
+  std::string s = "target=" + FormatAddress(session.target);
+  if (mirror.len.mtu) {
+    s += ",len=mtu";
+  } else if (mirror.len.bytes != RMIRROR_LEN_ALL) {
+    s += ",len=" + std::to_string(mirror.len.bytes);
+  }
+  if (session.key) {
+    s += ",key=" + Hex(*session.key);
+  }
+  if (session.ttl != RMIRROR_TTL_DEFAULT) {
+    s += ",ttl=" + std::to_string(session.ttl);
+  }
+  if (!session.tos) {
+    s += ",tos=inherit";
+  } else if (*session.tos != RMIRROR_TOS_DEFAULT) {
+    s += ",tos=" + Hex(*session.tos);
+  }
+  if (session.df) {
+    s += ",df=true";
+  }
+  return s;
+}
+
+std::string FormatCopy(const Copy& copy, const MeterNumbers& meters) {
+  std::string s = "rmirror(" + FormatFields(copy.mirror);
+  if (copy.meter) {
+    s += ",meter=" + std::to_string(meters.at(*copy.meter));
+  }
+  if (copy.probability != RMIRROR_PROBABILITY_ALL) {
+    s += ",probability=" + FormatProbability(copy.probability);
+  }
+  return s + ")";
+}
+
 }  // namespace
 
 std::string FormatMatch(const FlowMatch& match) {
@@ -170,36 +208,24 @@ std::string FormatMatch(const FlowMatch& match) {
 }
 
 std::string FormatMirror(const Mirror& mirror) {
-  const Session& session = mirror.session;
-  std::string s = "rmirror(target=" + FormatAddress(session.target);
-  if (mirror.len.mtu) {
-    s += ",len=mtu";
-  } else if (mirror.len.bytes != RMIRROR_LEN_ALL) {
-    s += ",len=" + std::to_string(mirror.len.bytes);
-  }
-  if (session.key) {
-    s += ",key=" + Hex(*session.key);
-  }
-  if (session.ttl != RMIRROR_TTL_DEFAULT) {
-    s += ",ttl=" + std::to_string(session.ttl);
-  }
-  if (!session.tos) {
-    s += ",tos=inherit";
-  } else if (*session.tos != RMIRROR_TOS_DEFAULT) {
-    s += ",tos=" + Hex(*session.tos);
-  }
-  if (session.df) {
-    s += ",df=true";
-  }
-  return s + ")";
+  return "rmirror(" + FormatFields(mirror) + ")";
 }
 
-std::string FormatActions(const FlowActions& actions, uint8_t table) {
+MeterNumbers NumberMeters(const std::vector<Meter>& meters) {
+  MeterNumbers numbers;
+  for (const Meter& meter : meters) {
+    numbers[meter.rule] = static_cast<uint32_t>(numbers.size()) + 1;
+  }
+  return numbers;
+}
+
+std::string FormatActions(const FlowActions& actions, uint8_t table,
+                          const MeterNumbers& meters) {
   std::string s;
   for (const FlowAction& action : actions) {
     s += s.empty() ? "" : ",";
-    if (const Mirror* mirror = std::get_if<Mirror>(&action)) {
-      s += FormatMirror(*mirror);
+    if (const Copy* copy = std::get_if<Copy>(&action)) {
+      s += FormatCopy(*copy, meters);
     } else if (const EnterStage* enter = std::get_if<EnterStage>(&action)) {
       s += "load:" + Hex(enter->number) + "->NXM_NX_REG0[],resubmit(," +
            std::to_string(table) + ")";
@@ -213,13 +239,20 @@ std::string FormatActions(const FlowActions& actions, uint8_t table) {
   return s.empty() ? "drop" : s;
 }
 
-std::string FormatFlow(const Flow& flow, const TapTables& tables) {
+std::string FormatFlow(const Flow& flow, const TapTables& tables,
+                       const MeterNumbers& meters) {
   const uint8_t table = tables.of(flow.tap);
   return "cookie=" + Hex(EncodeCookie(flow.cookie)) +
          ",table=" + std::to_string(table) +
          ",priority=" + std::to_string(flow.priority) + "," +
          FormatMatch(flow.match) +
-         ",actions=" + FormatActions(flow.actions, table);
+         ",actions=" + FormatActions(flow.actions, table, meters);
+}
+
+std::string FormatMeter(const Meter& meter, uint32_t number) {
+  return "meter=" + std::to_string(number) +
+         " pktps burst bands=type=drop rate=" + std::to_string(meter.rate) +
+         " burst_size=" + std::to_string(meter.burst);
 }
 
 }  // namespace ovs_rmirror

@@ -7,7 +7,9 @@
 #define CONTROLLER_FLOW_TEXT_H
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "controller/flows.h"
 #include "controller/tap.h"
@@ -17,15 +19,28 @@ namespace ovs_rmirror {
 // "tcp,reg0=0x1,in_port=3,nw_src=10.0.0.0/8,nw_frag=not_later,tp_dst=80".
 std::string FormatMatch(const FlowMatch& match);
 
+// The numbers that the meters of rules have in a switch.
+using MeterNumbers = std::map<RuleId, uint32_t>;
+
+// Numbers from 1 on.
+MeterNumbers NumberMeters(const std::vector<Meter>& meters);
+
 // "rmirror(target=192.0.2.9,len=96)": order target, len, key, ttl, tos, df;
 // defaults omitted.
 std::string FormatMirror(const Mirror& mirror);
 
-// The actions of a flow in OpenFlow table `table`.
-std::string FormatActions(const FlowActions& actions, uint8_t table);
+// The actions of a flow in OpenFlow table `table`.  `meters` must have a number
+// for each meter.
+std::string FormatActions(const FlowActions& actions, uint8_t table,
+                          const MeterNumbers& meters = {});
 
 // The whole flow, as ovs-ofctl add-flow takes it.
-std::string FormatFlow(const Flow& flow, const TapTables& tables);
+std::string FormatFlow(const Flow& flow, const TapTables& tables,
+                       const MeterNumbers& meters = {});
+
+// "meter=1 pktps burst bands=type=drop rate=10 burst_size=5", as ovs-ofctl
+// add-meter takes it.
+std::string FormatMeter(const Meter& meter, uint32_t number);
 
 }  // namespace ovs_rmirror
 

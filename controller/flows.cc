@@ -117,7 +117,7 @@ class FlowBuilder {
   void AddConjunction(Flow flow, const Clauses& variant, uint32_t id);
   void EnterSequence(const std::vector<size_t>& sequence,
                      FlowActions* actions) const;
-  FlowActions ActionsOf(const Stage& stage, const Rule& rule) const;
+  FlowActions ActionsOf(const Stage& stage, size_t r) const;
 
   const Policy& policy_;
   const Program& program_;
@@ -198,14 +198,23 @@ bool FlowBuilder::DropsAtTap(const Stage& stage, Verdict verdict) const {
           policy_.PolicyOf(*chain) == Verdict::kDrop);
 }
 
-// What a packet that `rule` matches meets in `stage`.
-FlowActions FlowBuilder::ActionsOf(const Stage& stage, const Rule& rule) const {
+// What a packet that rule `r` matches meets in `stage`.
+FlowActions FlowBuilder::ActionsOf(const Stage& stage, size_t r) const {
+  const Rule& rule = policy_.rules[r];
   FlowActions actions;
   const bool built_in = ChainByName(stage.chain).has_value();
   // Whether stages follow that must not see the packet any more.
   const bool more = stage.running && (!built_in || !stage.last);
   if (const Mirror* mirror = rule.mirror()) {
-    actions.push_back(*mirror);
+    Copy copy;
+    copy.mirror = *mirror;
+    if (rule.matches.limit) {
+      copy.meter = program_.ids[r];
+    }
+    if (rule.matches.statistic) {
+      copy.probability = rule.matches.statistic->probability;
+    }
+    actions.push_back(std::move(copy));
     if (more) {
       actions.push_back(Progress::kFinish);
     }
@@ -242,7 +251,7 @@ void FlowBuilder::AddRule(const Stage& stage, size_t r,
   flow.cookie.role = rule.mirror()   ? Role::kMirror
                      : stage.session ? Role::kGuard
                                      : Role::kVerdict;
-  flow.actions = ActionsOf(stage, rule);
+  flow.actions = ActionsOf(stage, r);
   const auto in_stage = [&](FlowMatch match) {
     match.stage = stage.number;
     match.running = stage.running;
@@ -384,6 +393,12 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
       builder.AddPolicy(stage, *chain);
     }
   }
+  for (size_t r = 0; r < policy.rules.size(); r++) {
+    const auto& limit = policy.rules[r].matches.limit;
+    if (limit && result.flows_of_rule[r] > 0) {
+      result.meters.push_back({program.ids[r], limit->rate, limit->burst});
+    }
+  }
   return result;
 }
 
@@ -421,9 +436,12 @@ std::string FormatStatistics(const Policy& policy, const Program& program,
     s += column(tap.flows_of_rule[r], 5) + " " + column(stages, 6) + " " +
          FormatRule(policy.rules[r]) + "\n";
   }
-  return s + column(tap.flows.size(), 5) + " " +
-         column(program.stages.size(), 6) + " all, entries and policies of " +
-         "chains included\n";
+  s += column(tap.flows.size(), 5) + " " + column(program.stages.size(), 6) +
+       " all, entries and policies of chains included\n";
+  if (!tap.meters.empty()) {
+    s += column(tap.meters.size(), 5) + "        meters, one for each limit\n";
+  }
+  return s;
 }
 
 }  // namespace ovs_rmirror

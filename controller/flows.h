@@ -23,6 +23,7 @@
 #define CONTROLLER_FLOWS_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,6 +35,7 @@
 #include "controller/rules.h"
 #include "controller/stages.h"
 #include "controller/tap.h"
+#include "rmirror/openflow.h"
 
 namespace ovs_rmirror {
 
@@ -64,7 +66,15 @@ struct Conjunction {
   bool operator==(const Conjunction&) const = default;
 };
 
-using FlowAction = std::variant<Mirror, EnterStage, Progress, Conjunction>;
+// Copy the packet.
+struct Copy {
+  Mirror mirror;
+  std::optional<RuleId> meter;  // The rule whose limit holds for it.
+  uint32_t probability = RMIRROR_PROBABILITY_ALL;
+  bool operator==(const Copy&) const = default;
+};
+
+using FlowAction = std::variant<Copy, EnterStage, Progress, Conjunction>;
 using FlowActions = std::vector<FlowAction>;  // None: drop.
 
 struct Flow {
@@ -77,8 +87,19 @@ struct Flow {
   bool operator==(const Flow&) const = default;
 };
 
+// What the switch must have for the flows of a rule with a limit.  Where a copy
+// would exceed `rate` packets per second over time or `burst` at once, it is
+// not made.
+struct Meter {
+  RuleId rule = 0;
+  uint32_t rate = 0;
+  uint32_t burst = 0;
+  bool operator==(const Meter&) const = default;
+};
+
 struct TapFlows {
   std::vector<Flow> flows;
+  std::vector<Meter> meters;  // In the order of the rules.
 
   // Indexes of the rules that name a port which the bridge does not have, or
   // LOCAL, by which no packet enters their chain.  They have no flows.

@@ -21,8 +21,9 @@ constexpr size_t kMaxPortName = 15;
 // What -m takes.
 const std::vector<std::string_view>& Modules() {
   static const std::vector<std::string_view> modules = {
-      "tcp",     "udp", "sctp", "icmp", "icmp6",    "multiport", "mac",
-      "iprange", "set", "dscp", "mark", "addrtype", "vlan",      "comment"};
+      "tcp",  "udp",     "sctp",  "icmp",     "icmp6", "multiport",
+      "mac",  "iprange", "set",   "dscp",     "mark",  "addrtype",
+      "vlan", "comment", "limit", "statistic"};
   return modules;
 }
 
@@ -142,6 +143,20 @@ bool MatchReader::Take(const ParsedOption& option) {
     case OptionId::kVlanId:
       TakeVlan(option);
       return true;
+    case OptionId::kLimit:
+      TakeLimit(option);
+      return true;
+    case OptionId::kLimitBurst:
+      TakeLimitBurst(option);
+      return true;
+    case OptionId::kMode:
+    case OptionId::kEvery:
+    case OptionId::kPacket:
+      TakeMode(option);
+      return true;
+    case OptionId::kProbability:
+      TakeProbability(option);
+      return true;
     default:
       return false;
   }
@@ -154,7 +169,7 @@ void MatchReader::RefuseNegation(const ParsedOption& option) {
         "'!' before " + option.name.text + " is not supported",
         "possible before: -s -d -p -i -o -f --sport --dport --tcp-flags --syn "
         "and the options of -m multiport, icmp, icmp6, mac, iprange, set, "
-        "dscp, mark, addrtype, vlan");
+        "dscp, mark, addrtype, vlan; --probability");
   }
 }
 
@@ -248,7 +263,7 @@ void MatchReader::TakeModule(const ParsedOption& option) {
     // Its own options were reported, too, if it has any.
     return;
   }
-  modules_.insert(value.text);
+  modules_.insert({value.text, value.where});
   const std::optional<uint8_t> protocol = ProtocolOfModule(value.text);
   if (protocol && (!matches_->protocol || matches_->protocol->negated ||
                    matches_->protocol->protocol != *protocol)) {

@@ -6,6 +6,7 @@
 #define CONTROLLER_MATCH_READER_H
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -44,6 +45,10 @@ class MatchReader {
   // families must agree.  `rule` is where to point at if it does not.
   void FindFamilies(const Location& rule);
 
+  // To be called behind the last option, too: -m limit and -m statistic must be
+  // complete, and are only for rules that mirror.
+  void CheckLimits(bool mirrors);
+
  private:
   void TakeModule(const ParsedOption& option);
   void TakeAddresses(const ParsedOption& option,
@@ -70,6 +75,10 @@ class MatchReader {
   void TakeDestinationType(const ParsedOption& option);
   void TakeVlan(const ParsedOption& option);
   void TakeSet(const ParsedOption& option);
+  void TakeLimit(const ParsedOption& option);
+  void TakeLimitBurst(const ParsedOption& option);
+  void TakeMode(const ParsedOption& option);
+  void TakeProbability(const ParsedOption& option);
 
   void NeedModule(const ParsedOption& option, const char* module);
   void RefuseNegation(const ParsedOption& option);
@@ -82,7 +91,9 @@ class MatchReader {
   const IpSets& sets_;
   Diagnostics* const diagnostics_;
   Matches* const matches_;
-  std::set<std::string> modules_;
+  std::map<std::string, Location> modules_;  // Where -m names them.
+  std::set<OptionId> seen_;                  // Of -m limit and -m statistic.
+  uint32_t burst_ = LimitMatch::kDefaultBurst;
 };
 
 }  // namespace ovs_rmirror

@@ -153,6 +153,24 @@ struct SetMatch {
   bool operator==(const SetMatch&) const = default;
 };
 
+// At most `rate` packets per second over time, `burst` at once.
+struct LimitMatch {
+  uint32_t rate = 0;               // Not 0.
+  uint32_t burst = kDefaultBurst;  // Not 0.
+
+  static constexpr uint32_t kDefaultBurst = 5;
+
+  bool operator==(const LimitMatch&) const = default;
+};
+
+// As many packets, by chance, as the action's field says: `probability` is a
+// fraction of RMIRROR_PROBABILITY_ALL, neither 0 nor all of it.
+struct StatisticMatch {
+  uint32_t probability = 0;
+
+  bool operator==(const StatisticMatch&) const = default;
+};
+
 // Everything that one rule says.  A packet matches if all of it holds.
 struct Matches {
   // The families of IP packets that can match.  Meaningful only if
@@ -179,6 +197,11 @@ struct Matches {
   std::optional<DscpMatch> dscp;
   std::optional<MarkMatch> mark;
   std::vector<SetMatch> sets;
+
+  // Of rules with -j RMIRROR only: which of the packets that match are copied.
+  // The datapath decides, so for the evaluation of the policy all of them are.
+  std::optional<LimitMatch> limit;
+  std::optional<StatisticMatch> statistic;
 
   // Whether only IP packets can match.
   bool MatchesLayer3() const {

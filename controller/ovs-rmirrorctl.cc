@@ -175,9 +175,13 @@ std::string CompilePolicy(const CompileOptions& options, const Policy& policy,
   }
   TapTables tables;
   tables.ingress = static_cast<uint8_t>(options.table);
+  const MeterNumbers meters = NumberMeters(tap.meters);
   std::string output;
+  for (const Meter& meter : tap.meters) {
+    output += "# " + FormatMeter(meter, meters.at(meter.rule)) + "\n";
+  }
   for (const Flow& flow : tap.flows) {
-    output += FormatFlow(flow, tables) + "\n";
+    output += FormatFlow(flow, tables, meters) + "\n";
   }
   return output;
 }

@@ -47,6 +47,12 @@ enum class OptionId {
   kSourceType,        // --src-type, of -m addrtype
   kDestinationType,   // --dst-type, likewise
   kVlanId,            // --vlan-id, of -m vlan
+  kLimit,             // --limit, of -m limit
+  kLimitBurst,        // --limit-burst, likewise
+  kMode,              // --mode, of -m statistic
+  kProbability,       // --probability, likewise
+  kEvery,             // --every, likewise
+  kPacket,            // --packet, likewise
   kComment,           // --comment, of -m comment
   kTarget,            // --target, of -j RMIRROR, as all that follow
   kLen,               // --len

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "controller/names.h"
+#include "controller/probability.h"
 
 namespace ovs_rmirror {
 
@@ -215,6 +216,16 @@ std::string FormatMatches(const Matches& m) {
   }
   for (const SetMatch& match : m.sets) {
     s += FormatSet(match);
+  }
+  if (m.limit) {
+    s += " -m limit --limit " + std::to_string(m.limit->rate) + "/sec";
+    if (m.limit->burst != LimitMatch::kDefaultBurst) {
+      s += " --limit-burst " + std::to_string(m.limit->burst);
+    }
+  }
+  if (m.statistic) {
+    s += " -m statistic --mode random --probability " +
+         FormatProbability(m.statistic->probability);
   }
   return s;
 }

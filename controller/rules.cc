@@ -95,6 +95,9 @@ Rule RuleBuilder::Build() {
     Error(rule_.where, "-j RMIRROR needs --target",
           "write -j RMIRROR --target ADDRESS");
   }
+  if (has_jump_) {
+    matches_.CheckLimits(jumps_to_mirror_);
+  }
   if (jumps_to_mirror_) {
     rule_.target = mirror_;
   }

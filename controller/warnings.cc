@@ -12,6 +12,8 @@
 #include <tuple>
 #include <vector>
 
+#include "controller/clauses.h"
+
 namespace ovs_rmirror {
 
 namespace {
@@ -125,6 +127,13 @@ class RulesByAddress {
   std::vector<const Rule*> others_;  // Without one such address.
 };
 
+// Whether a packet that `first` matches counts as taken by the session of both
+// without being copied for sure.
+bool MaySpare(const Rule& first, const Rule& rule) {
+  return (first.matches.limit || first.matches.statistic) && first.mirror() &&
+         rule.mirror() && first.mirror()->session == rule.mirror()->session;
+}
+
 }  // namespace
 
 bool Covers(const Matches& a, const Matches& b) {
@@ -153,9 +162,34 @@ bool Covers(const Matches& a, const Matches& b) {
          CoversSame(a.sets, b.sets);
 }
 
+namespace {
+
+// A rule with a limit, or a probability, takes the packets that it does not
+// copy from later rules to its session, which in iptables get them.
+void WarnOfSparedPackets(const std::vector<const Rule*>& others,
+                         const Rule& rule, Diagnostics* diagnostics) {
+  const auto first =
+      std::find_if(others.begin(), others.end(), [&](const Rule* other) {
+        return MaySpare(*other, rule) &&
+               !AreDisjoint(other->matches, rule.matches);
+      });
+  if (first != others.end()) {
+    diagnostics->Warning(
+        rule.where,
+        "what line " + std::to_string((*first)->where.line) +
+            " matches and does not copy will not be copied by this rule, "
+            "either: they have the same session",
+        "give this rule another --key, or write it before that line");
+  }
+}
+
+}  // namespace
+
 void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
   size_t comparisons = 0;
   std::map<std::string, RulesByAddress> before;  // By chain.
+  // Those that may spare packets, by chain.
+  std::map<std::string, std::vector<const Rule*>> sparing;
   for (const Rule& rule : policy.rules) {
     RulesByAddress& others = before[rule.chain];
     const std::vector<const Rule*> candidates = others.MayCover(rule.matches);
@@ -175,15 +209,24 @@ void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
       const std::string line = std::to_string(first->where.line);
       diagnostics->Warning(
           rule.where,
-          first->mirror()
+          MaySpare(*first, rule)
+              ? "this rule can never mirror: its session takes all of its "
+                "packets by line " +
+                    line + ", copied or not"
+          : first->mirror()
               ? "this rule can never mirror: its session has a copy of all of "
                 "its packets by line " +
                     line
               : "this rule can never match: line " + line +
                     " takes all of its packets",
           "write it before that line, or leave it out");
+    } else {
+      WarnOfSparedPackets(sparing[rule.chain], rule, diagnostics);
     }
     others.Add(rule);
+    if (rule.matches.limit || rule.matches.statistic) {
+      sparing[rule.chain].push_back(&rule);
+    }
   }
 }
 

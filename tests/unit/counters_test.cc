@@ -49,5 +49,22 @@ TEST(Counters, OfAVerdictAreNotThoseInTheStagesOfSessions) {
   EXPECT_EQ(counters.chains.at(Chain::kPrerouting), (Counters{0, 0}));
 }
 
+TEST(Counters, OfARuleAreNotThoseOverItsLimit) {
+  const SourceText source(
+      "p",
+      "*rmirror\n-A OUTPUT -m limit --limit 10 -j RMIRROR --target 192.0.2.9\n"
+      "-A OUTPUT -m limit --limit 10 -j RMIRROR --target 192.0.2.10\nCOMMIT\n");
+  Diagnostics diagnostics;
+  const Policy policy = ReadPolicy(source, {}, &diagnostics);
+  const Program program = BuildStages(policy, {}, &diagnostics);
+  const PolicyCounters counters = CountPolicy(
+      policy, program,
+      SumByCookie({Counting({Role::kMirror, program.ids[0]}, 7, 70),
+                   Counting({Role::kMirror, program.ids[1]}, 3, 30)}),
+      {{program.ids[0], {5, 50}}, {program.ids[1], {4, 40}}});
+  // What the meter has counted meanwhile does not make a rule count backward.
+  EXPECT_EQ(counters.rules, (std::vector<Counters>{{2, 20}, {0, 0}}));
+}
+
 }  // namespace
 }  // namespace ovs_rmirror

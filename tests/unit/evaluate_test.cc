@@ -105,6 +105,15 @@ TEST(Evaluation, CopiesOncePerSessionAndCountsOncePerChainAndOutput) {
                                {Chain::kPostrouting, 3, Effect::kRepeat}}));
 }
 
+TEST(Evaluation, TakesAPacketForASessionThatMayNotCopyIt) {
+  const Outcome outcome = Evaluate(
+      "-A INPUT -m limit --limit 10 -j RMIRROR --target 192.0.2.9\n"
+      "-A INPUT -j RMIRROR --target 192.0.2.9 --len 96\n")(kOne, {kPortLocal});
+  EXPECT_EQ(outcome.steps,
+            (std::vector<Step>{{Chain::kInput, 0, Effect::kMayCopy},
+                               {Chain::kInput, 1, Effect::kSkip}}));
+}
+
 TEST(Evaluation, NamesNoPortWhereThereIsNone) {
   const Evaluate evaluate(
       ":C -\n-A PREROUTING -j C\n-A OUTPUT -j C\n-A INPUT -j C\n"

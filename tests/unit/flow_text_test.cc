@@ -65,6 +65,32 @@ TEST(FlowText, OfAMirrorHasItsFieldsInOrder) {
             "df=true)");
 }
 
+TEST(FlowText, OfACopyHasItsLimitBehindTheSession) {
+  Copy copy;
+  copy.mirror = MirrorTo("192.0.2.9");
+  copy.mirror.session.df = true;
+  copy.meter = 0x1234;
+  copy.probability = 0x40000000;
+  EXPECT_EQ(FormatActions({copy}, 252, {{0x1234, 7}}),
+            "rmirror(target=192.0.2.9,df=true,meter=7,probability=0.25)");
+}
+
+TEST(FlowText, OfAMeterIsWhatOvsOfctlTakes) {
+  const std::string text = FormatMeter({0x1234, 10, 5}, 7);
+  EXPECT_EQ(text, "meter=7 pktps burst bands=type=drop rate=10 burst_size=5");
+  struct ofputil_meter_mod mod;
+  enum ofputil_protocol usable;
+  char* error =
+      parse_ofp_meter_mod_str(&mod, text.c_str(), OFPMC13_ADD, &usable);
+  ASSERT_EQ(error, nullptr) << error;
+  EXPECT_EQ(mod.meter.meter_id, 7u);
+  EXPECT_EQ(mod.meter.flags, OFPMF13_PKTPS | OFPMF13_BURST);
+  ASSERT_EQ(mod.meter.n_bands, 1u);
+  EXPECT_EQ(mod.meter.bands[0].rate, 10u);
+  EXPECT_EQ(mod.meter.bands[0].burst_size, 5u);
+  free(mod.meter.bands);
+}
+
 TEST(FlowText, OfAnEntryLoadsAndResubmits) {
   EXPECT_EQ(FormatActions({EnterStage{1}, EnterStage{0xabcdef01}}, 252),
             "load:0x1->NXM_NX_REG0[],resubmit(,252),"
@@ -120,14 +146,17 @@ RC_GTEST_PROP(FlowText, IsTheTextThatOvsPrints, ()) {
       CompileFlows(policy, BuildStages(policy, {}, &diagnostics),
                    GeneratedPorts(), kMaxFlows, &diagnostics);
   RC_PRE(!diagnostics.HasErrors());
+  const MeterNumbers meters = NumberMeters(tap.meters);
   for (size_t i = 0; i < tap.flows.size() && i < 200; i++) {
     const Flow& flow = tap.flows[i];
-    const auto [match, actions] = PrintedByOvs(FormatFlow(flow, TapTables()));
-    RC_LOG() << FormatFlow(flow, TapTables()) << "\n"
+    const auto [match, actions] =
+        PrintedByOvs(FormatFlow(flow, TapTables(), meters));
+    RC_LOG() << FormatFlow(flow, TapTables(), meters) << "\n"
              << match << "\n"
              << actions;
     RC_ASSERT(match == FormatMatch(flow.match));
-    RC_ASSERT(actions == FormatActions(flow.actions, TapTables().of(flow.tap)));
+    RC_ASSERT(actions ==
+              FormatActions(flow.actions, TapTables().of(flow.tap), meters));
   }
 }
 

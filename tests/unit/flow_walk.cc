@@ -14,6 +14,14 @@ namespace {
 // OFPP_UNSET: what the field of the output holds at ingress.
 constexpr uint32_t kPortUnset = 0xfffffff7;
 
+// `limit` is the rule whose limit holds for the copy.
+std::string FormatCopyOf(const Mirror& mirror, std::optional<size_t> limit,
+                         uint32_t probability) {
+  return FormatMirror(mirror) +
+         (limit ? " limit of rule " + std::to_string(*limit) : "") +
+         " probability " + std::to_string(probability);
+}
+
 // Follows a packet through the tables.
 class FlowWalk {
  public:
@@ -56,22 +64,28 @@ class FlowWalk {
       }
     }
     if (cookie.role == Role::kMirror || cookie.role == Role::kVerdict) {
-      const auto it =
-          std::find(program_.ids.begin(), program_.ids.end(), cookie.id);
-      const size_t r = static_cast<size_t>(it - program_.ids.begin());
-      if (r >= policy_.rules.size()) {
-        throw std::logic_error("counted, but of no rule");
-      }
-      tally_.hits.insert(r);
+      tally_.hits.insert(RuleOf(cookie.id));
     }
   }
 
+  size_t RuleOf(RuleId id) const {
+    const auto it = std::find(program_.ids.begin(), program_.ids.end(), id);
+    const size_t r = static_cast<size_t>(it - program_.ids.begin());
+    if (r >= policy_.rules.size()) {
+      throw std::logic_error("counted, but of no rule");
+    }
+    return r;
+  }
+
   void Execute(const FlowAction& action) {
-    if (const Mirror* mirror = std::get_if<Mirror>(&action)) {
-      if (std::find(taken_.begin(), taken_.end(), mirror->session) ==
-          taken_.end()) {
-        taken_.push_back(mirror->session);
-        tally_.copies.insert(FormatMirror(*mirror));
+    if (const Copy* copy = std::get_if<Copy>(&action)) {
+      const Session& session = copy->mirror.session;
+      if (std::find(taken_.begin(), taken_.end(), session) == taken_.end()) {
+        taken_.push_back(session);
+        const std::optional<size_t> limit =
+            copy->meter ? std::optional(RuleOf(*copy->meter)) : std::nullopt;
+        tally_.copies.insert(
+            FormatCopyOf(copy->mirror, limit, copy->probability));
       }
     } else if (const EnterStage* enter = std::get_if<EnterStage>(&action)) {
       Resubmit(enter->number);
@@ -145,20 +159,25 @@ Tally FollowRules(const Policy& policy, const PortNumbers& ports,
     if (step.Counts()) {
       tally.hits.insert(step.rule);
     }
-    if (step.effect == Effect::kCopy) {
-      tally.copies.insert(FormatMirror(*policy.rules[step.rule].mirror()));
+    if (step.effect == Effect::kCopy || step.effect == Effect::kMayCopy) {
+      const Rule& rule = policy.rules[step.rule];
+      const Matches& m = rule.matches;
+      tally.copies.insert(FormatCopyOf(
+          *rule.mirror(), m.limit ? std::optional(step.rule) : std::nullopt,
+          m.statistic ? m.statistic->probability : RMIRROR_PROBABILITY_ALL));
     }
   }
   return tally;
 }
 
-FlowTables::FlowTables(const std::vector<Flow>& flows)
-    : flows_(flows),
+FlowTables::FlowTables(const TapFlows& tap)
+    : flows_(tap.flows),
       ingress_(flow_table_create(), flow_table_destroy),
       egress_(flow_table_create(), flow_table_destroy) {
-  for (size_t i = 0; i < flows.size(); i++) {
-    char* error = flow_table_add(TableOf(flows[i].tap).get(),
-                                 FormatFlow(flows[i], TapTables()).c_str(), i);
+  const MeterNumbers meters = NumberMeters(tap.meters);
+  for (size_t i = 0; i < flows_.size(); i++) {
+    const std::string flow = FormatFlow(flows_[i], TapTables(), meters);
+    char* error = flow_table_add(TableOf(flows_[i].tap).get(), flow.c_str(), i);
     if (error) {
       const std::string text = error;
       free(error);

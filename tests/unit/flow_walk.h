@@ -38,17 +38,18 @@ struct Trip {
 // For messages.
 std::string FormatTrip(const Trip& trip);
 
-// By the rules' meaning.
+// By the rules' meaning.  Copies that a limit or a probability may spare are
+// made.
 Tally FollowRules(const Policy& policy, const PortNumbers& ports,
                   const Trip& trip);
 
 // Flows in the tap tables of Open vSwitch.
 class FlowTables {
  public:
-  // Throws std::logic_error if Open vSwitch does not take one of `flows`, which
-  // must live as long as the tables, or if two of a table are for the same
-  // packets at the same priority.
-  explicit FlowTables(const std::vector<Flow>& flows);
+  // Throws std::logic_error if Open vSwitch does not take one of the flows of
+  // `tap`, which must live as long as the tables, or if two of a table are for
+  // the same packets at the same priority.
+  explicit FlowTables(const TapFlows& tap);
 
   // The flow of `tap` that `packet`, which at egress leaves by `out_port`,
   // meets with these registers, or null.

@@ -156,7 +156,7 @@ TEST(Flows, OfTwoClausesWithTheSameAlternativeDiffer) {
   trip.packet.family = Family::kIpv4;
   trip.packet.nw_proto = 6;
   trip.packet.tp_src = 1002;
-  const FlowTables tables(compiled.tap.flows);
+  const FlowTables tables(compiled.tap);
   EXPECT_EQ(
       FollowFlows(compiled.policy, compiled.program, tables, trip).hits.size(),
       1u);
@@ -259,6 +259,26 @@ TEST(Flows, OfPortsFollowTheirNumbers) {
   EXPECT_EQ(changed[0].substr(0, 20), "actset_output=7,tcp,");
 }
 
+TEST(Flows, OfALimitShareAMeter) {
+  const Compiled compiled = Compile(
+      ":C -\n-A PREROUTING -j C\n-A FORWARD -j C\n"
+      "-A C -p tcp -m limit --limit 10/s -m statistic --mode random "
+      "--probability 0.25 -j RMIRROR --target 192.0.2.9\n"
+      "-A C -i absent -m limit --limit 10/s -j RMIRROR --target 192.0.2.9\n");
+  const RuleId rule = compiled.program.ids[2];
+  EXPECT_EQ(compiled.tap.meters, (std::vector<Meter>{{rule, 10, 5}}));
+  size_t copies = 0;
+  for (const Flow& flow : compiled.tap.flows) {
+    if (flow.cookie.role == Role::kMirror) {
+      const Copy& copy = std::get<Copy>(flow.actions[0]);
+      EXPECT_EQ(copy.meter, rule);
+      EXPECT_EQ(copy.probability, 0x40000000u);
+      copies++;
+    }
+  }
+  EXPECT_EQ(copies, 4u);  // IPv4 and IPv6 at both taps.
+}
+
 TEST(Flows, OfAMissingPortThatIsNegatedDoNotSleep) {
   EXPECT_TRUE(
       Compile("-A PREROUTING ! -i absent -j DROP\n").tap.dormant.empty());
@@ -273,6 +293,17 @@ TEST(Flows, ShowWhatEachRuleCosts) {
             "    2      1 -A PREROUTING -p tcp -j RMIRROR --target 192.0.2.9\n"
             "    1      1 -A PREROUTING -j DROP\n"
             "    7      3 all, entries and policies of chains included\n");
+}
+
+TEST(Flows, ShowTheMetersThatTheyNeed) {
+  const Compiled compiled = Compile(
+      "-A OUTPUT -m limit --limit 10/s -j RMIRROR --target 192.0.2.9\n");
+  EXPECT_EQ(FormatStatistics(compiled.policy, compiled.program, compiled.tap),
+            "flows stages rule\n"
+            "    1      1 -A OUTPUT -m limit --limit 10/sec -j RMIRROR "
+            "--target 192.0.2.9\n"
+            "    5      3 all, entries and policies of chains included\n"
+            "    1        meters, one for each limit\n");
 }
 
 TEST(Flows, OfListsAreAllCombinations) {
@@ -368,7 +399,7 @@ RC_GTEST_PROP(Flows, DoAndCountWhatTheRulesSay, ()) {
   const TapFlows tap =
       CompileFlows(policy, program, GeneratedPorts(), kMaxFlows, &diagnostics);
   RC_PRE(!diagnostics.HasErrors());
-  const FlowTables tables(tap.flows);
+  const FlowTables tables(tap);
   RC_LOG() << FormatPolicy(policy);
   for (int i = 0; i < 30; i++) {
     const Trip trip = GenerateTrip();
@@ -401,7 +432,7 @@ RC_GTEST_PROP(Flows, DoTheSameWithInheritedPriorities, ()) {
   const TapFlows tap =
       CompileFlows(policy, program, GeneratedPorts(), kMaxFlows, &diagnostics);
   RC_PRE(!diagnostics.HasErrors());
-  const FlowTables tables(tap.flows);
+  const FlowTables tables(tap);
   for (int i = 0; i < 10; i++) {
     const Trip trip = GenerateTrip();
     RC_ASSERT(FollowFlows(policy, program, tables, trip) ==

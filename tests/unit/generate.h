@@ -291,6 +291,14 @@ inline Rule GenerateRule(const std::string& chain,
         OneOf<Verdict>({Verdict::kAccept, Verdict::kDrop, Verdict::kReturn});
   } else {
     rule.target = GenerateMirror();
+    if (OneIn(8)) {
+      rule.matches.limit = {OneOf<uint32_t>({1, 10, UINT32_MAX}),
+                            OneOf<uint32_t>({1, 5, 100})};
+    }
+    if (OneIn(8)) {
+      rule.matches.statistic = {
+          OneOf<uint32_t>({1, 0x40000000, 0x55555555, 0xfffffffe})};
+    }
   }
   return rule;
 }

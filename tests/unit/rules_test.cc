@@ -506,6 +506,90 @@ TEST(Rules, RefuseValuesOfMatchesThatAreNone) {
             "-f is for IPv4, but the rest of the rule is for IPv6 [-A]");
 }
 
+// What a rule that mirrors says with `text`, in its canonical form.
+std::string Limited(const std::string& text) {
+  return FormatMatches(
+      ReadRule("-A OUTPUT " + text + " -j RMIRROR --target 192.0.2.9").matches);
+}
+
+TEST(Rules, LimitInPacketsPerSecond) {
+  const std::string ten = " -m limit --limit 10/sec";
+  for (const char* rate : {"10", "10/s", "10/sec", "10/Second", "600/m",
+                           "600/minute", "36000/h", "864000/day"}) {
+    EXPECT_EQ(Limited("-m limit --limit " + std::string(rate)), ten) << rate;
+  }
+  EXPECT_EQ(Limited("-m limit --limit 10/s --limit-burst 5"), ten);
+  EXPECT_EQ(Limited("-m limit --limit-burst 7 --limit 10/s"),
+            ten + " --limit-burst 7");
+  EXPECT_EQ(Limited("-m limit --limit 10/s --limit-burst 7"),
+            ten + " --limit-burst 7");
+}
+
+TEST(Rules, SampleWithAProbability) {
+  const std::string random = "-m statistic --mode random ";
+  EXPECT_EQ(Limited(random + "--probability 0.25000000000"),
+            " " + random + "--probability 0.25");
+  EXPECT_EQ(Limited(random + "! --probability 0.25"),
+            " " + random + "--probability 0.75");
+  EXPECT_EQ(Limited(random + "--probability 1"), "");
+  EXPECT_EQ(Limited(random + "! --probability 0"), "");
+}
+
+TEST(Rules, RefuseLimitsThatASwitchDoesNotHave) {
+  const auto complaint = [](const std::string& text) {
+    return Complaint("-A OUTPUT " + text + " -j RMIRROR --target 192.0.2.9");
+  };
+  const std::string whole =
+      " is no whole number of packets per second, which is how a switch limits";
+  EXPECT_EQ(complaint("-m limit --limit 3/hour"),
+            "'3/hour'" + whole + " [3/hour]");
+  EXPECT_EQ(complaint("-m limit --limit 90/minute"),
+            "'90/minute'" + whole + " [90/minute]");
+  for (const std::string rate : {"0", "5/", "5/x", "x/s", "-1", "4294967296"}) {
+    EXPECT_EQ(complaint("-m limit --limit " + rate),
+              "'" + rate + "' is no rate [" + rate + "]");
+  }
+  EXPECT_EQ(complaint("-m limit"),
+            "-m limit without --limit is 3/hour, and a switch limits to whole "
+            "packets per second [limit]");
+  EXPECT_EQ(complaint("-m limit ! --limit 5"),
+            "'!' before --limit is not supported [!]");
+  EXPECT_EQ(complaint("-m limit --limit 5 --limit-burst 0"),
+            "'0' is no burst [0]");
+  EXPECT_EQ(complaint("--limit 5"),
+            "--limit needs -m limit before it [--limit]");
+  EXPECT_EQ(complaint("-m limit --limit 5 --limit 6"),
+            "--limit appears twice in this rule [--limit]");
+  EXPECT_EQ(Complaint("-A OUTPUT -m limit --limit 5 -j DROP"),
+            "-m limit is possible with -j RMIRROR only [limit]");
+}
+
+TEST(Rules, RefuseStatisticsThatASwitchDoesNotHave) {
+  const auto complaint = [](const std::string& text) {
+    return Complaint("-A OUTPUT -m statistic " + text +
+                     " -j RMIRROR --target 192.0.2.9");
+  };
+  const std::string nth =
+      "--mode nth is not supported: a switch does not count the packets of a "
+      "rule before it copies them";
+  EXPECT_EQ(complaint("--mode nth --every 4 --packet 0"), nth + " [nth]");
+  EXPECT_EQ(complaint("--every 4 --packet 0 --mode nth"), nth + " [--every]");
+  EXPECT_EQ(complaint("--mode x --probability .1"), "'x' is no mode [x]");
+  EXPECT_EQ(complaint("--mode random"),
+            "--mode random needs --probability [statistic]");
+  EXPECT_EQ(complaint("--probability .1"),
+            "-m statistic needs --mode [statistic]");
+  EXPECT_EQ(complaint("--mode random --probability 1.5"),
+            "'1.5' is no probability [1.5]");
+  EXPECT_EQ(complaint("--mode random --probability 0"),
+            "this rule can never mirror: its probability is 0 [0]");
+  EXPECT_EQ(complaint("--mode random ! --probability 1"),
+            "this rule can never mirror: its probability is 0 [1]");
+  EXPECT_EQ(Complaint("-A OUTPUT -m statistic --mode random --probability .1 "
+                      "-j RETURN"),
+            "-m statistic is possible with -j RMIRROR only [statistic]");
+}
+
 TEST(Rules, TakeDirectionsAsManyAsASetHas) {
   const auto complaint = [](const std::string& text) {
     const SourceText source(

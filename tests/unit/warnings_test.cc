@@ -54,6 +54,29 @@ TEST(Warnings, AreNotForRulesThatGetPackets) {
       "");
 }
 
+TEST(Warnings, TellOfPacketsOverALimitThatNoLaterRuleCopies) {
+  const std::string limited = "-A OUTPUT -p tcp -m limit --limit 10 " + kTo9;
+  EXPECT_EQ(Warnings(limited + "-A OUTPUT -p tcp --dport 80 " + kTo9),
+            "3: this rule can never mirror: its session takes all of its "
+            "packets by line 2, copied or not\n");
+  EXPECT_EQ(Warnings("-A OUTPUT -p tcp -m statistic --mode random "
+                     "--probability 0.5 " +
+                     kTo9 + "-A OUTPUT -s 10.0.0.1 " + kTo9),
+            "3: what line 2 matches and does not copy will not be copied by "
+            "this rule, either: they have the same session\n");
+  EXPECT_EQ(Warnings(limited + "-A OUTPUT -p udp " + kTo9 +
+                     "-A OUTPUT -p tcp " + kTo10 + "-A INPUT -p tcp " + kTo9),
+            "");
+}
+
+TEST(Warnings, KnowThePortsByWhichPacketsEnterAndLeave) {
+  EXPECT_EQ(Warnings("-A FORWARD -i vnet+ -o eth0 -j ACCEPT\n"
+                     "-A FORWARD -i vnet1 -o eth0 " +
+                     kTo9 + "-A FORWARD -i vnet1 -o eth1 " + kTo9 +
+                     "-A FORWARD -i vne+ -o eth0 " + kTo9),
+            "3: this rule can never match: line 2 takes all of its packets\n");
+}
+
 TEST(Warnings, TellOfTargetsThatAreThisHost) {
   const SourceText source(
       "p", "*rmirror\n-A OUTPUT " + kTo9 + "-A OUTPUT " + kTo10 + "COMMIT\n");
@@ -80,7 +103,10 @@ RC_GTEST_PROP(Warnings, AreTrue, ()) {
   }
   Diagnostics diagnostics;
   WarnOfShadowedRules(policy, &diagnostics);
-  const std::vector<Diagnostic> warnings = diagnostics.Sorted();
+  std::vector<Diagnostic> warnings = diagnostics.Sorted();
+  std::erase_if(warnings, [](const Diagnostic& warning) {
+    return !warning.what.starts_with("this rule can never");
+  });
   RC_CLASSIFY(!warnings.empty());
   for (int i = 0; i < 30; i++) {
     const Trip trip = GenerateTrip();
