@@ -2,6 +2,7 @@
 
 #include "controller/reconcile.h"
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <string_view>
@@ -42,6 +43,12 @@ std::vector<FlowChange> Difference(const std::vector<SwitchFlow>& wanted,
       others.push_back({FlowChange::Kind::kAdd, flow});
     }
   }
+  // Of flows with the same mask, a switch that loses one of the highest
+  // priority looks at all others to find the next one, so that one goes last.
+  std::stable_sort(deletions.begin(), deletions.end(),
+                   [](const FlowChange& a, const FlowChange& b) {
+                     return a.flow.priority < b.flow.priority;
+                   });
   deletions.insert(deletions.end(), std::make_move_iterator(others.begin()),
                    std::make_move_iterator(others.end()));
   return deletions;

@@ -49,6 +49,13 @@ TEST(Difference, DeletesBeforeItAdds) {
             "delete 2 ip drop\nadd 1 ip drop\n");
 }
 
+TEST(Difference, DeletesTheHighestPriorityLast) {
+  EXPECT_EQ(ToText(Difference(
+                {}, {FlowOf(3, "ip", 7, "drop"), FlowOf(1, "ip", 8, "drop"),
+                     FlowOf(2, "ip", 9, "drop")})),
+            "delete 1 ip drop\ndelete 2 ip drop\ndelete 3 ip drop\n");
+}
+
 TEST(Difference, ModifiesAFlowOfTheSameRule) {
   EXPECT_EQ(ToText(Difference({FlowOf(1, "ip", 7, "new")},
                               {FlowOf(1, "ip", 7, "old")})),
