@@ -82,8 +82,9 @@ class Iptables:
         self.changed = self._policy(count, self.jump, changed=count // 2)
 
     def load(self):
+        """Returns milliseconds: those that pass, and processor time."""
         self._run(self.empty)
-        return self._run(self.full)
+        return self._run(self.full)[:2]
 
     def change(self):
         return self._run(self.changed)
@@ -151,13 +152,13 @@ class Mirror:
         return self._command("reload")
 
     def load(self):
-        """Returns milliseconds: those that pass, and the processor time of the
-        controller and of the switch."""
+        """Returns milliseconds: those that pass, the processor time of all
+        together, and that of the controller and of the switch."""
         self._reload(self.empty)
         before = self._processor_time()
-        passed = self._reload(self.full)[0]
-        return [passed] + [b - a for a, b
-                           in zip(before, self._processor_time())]
+        passed, cpu, _ = self._reload(self.full)
+        parts = [b - a for a, b in zip(before, self._processor_time())]
+        return [passed, cpu + sum(parts), *parts]
 
     def change(self):
         """Returns milliseconds, and the number of flows that were changed."""
@@ -203,7 +204,7 @@ def measure(mirror, iptables, count, repetitions):
     # a turn that does not count.
     for repetition in range(-1, repetitions):
         load, change, check = mirror.load(), mirror.change(), mirror.check()
-        times = [(each.load()[0], each.change()[0], each.check()[1])
+        times = [(*each.load(), each.change()[0], each.check()[1])
                  for each in iptables]
         if repetition < 0 < repetitions - 1:
             continue
@@ -225,13 +226,14 @@ def measure(mirror, iptables, count, repetitions):
             yield row("control", case, unit, values, each.name,
                       [its[column] for its in restored[each]], **common)
 
-    passed, controller, switch = zip(*mirrored)
+    passed, cpu, controller, switch = zip(*mirrored)
     yield from rows("load", "ms", passed, 0)
+    yield from rows("load, processor time", "ms", cpu, 1)
     yield from rows("load, processor time of ovs-rmirrord", "ms", controller)
     yield from rows("load, processor time of ovs-vswitchd", "ms", switch)
-    yield from rows("change one rule", "ms", [c[0] for c in changed], 1)
+    yield from rows("change one rule", "ms", [c[0] for c in changed], 2)
     yield from rows("change one rule", "flows", [c[1] for c in changed])
-    yield from rows("check, processor time", "ms", checked, 2)
+    yield from rows("check, processor time", "ms", checked, 3)
     yield from rows("peak memory of ovs-rmirrord", "MB", [memory])
 
 
