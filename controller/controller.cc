@@ -12,6 +12,7 @@
 #include "controller/flow_text.h"
 #include "controller/ovs.h"
 #include "controller/rule_text.h"
+#include "controller/status.h"
 
 VLOG_DEFINE_THIS_MODULE(controller);
 
@@ -464,7 +465,7 @@ void Controller::List(Done done) {
       [this, done = std::move(done)](const std::string& error,
                                      const SwitchState& state) {
         if (error.empty()) {
-          done(true, ListAsJson(state).dump());
+          done(true, FormatJson(ListAsJson(state)));
         } else {
           done(false, options_.bridge + ": " + error + "\n");
         }

@@ -95,8 +95,13 @@ void MirroredBridge::Reload(Controller::Done done) {
   policy_error_.clear();
   using_last_good_ = false;
   LogLines(VLL_WARN, checked.messages);
-  Keep(text);
-  controller_->Load(std::move(*checked.policy), std::move(done));
+  // The disk may be slow: the switch comes first.
+  controller_->Load(std::move(*checked.policy),
+                    [this, text = std::move(text), done = std::move(done)](
+                        bool good, const std::string& answer) {
+                      done(good, answer);
+                      Keep(text);
+                    });
 }
 
 // Keeps the good policy `text` for a start at which there is none.

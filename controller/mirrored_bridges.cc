@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controller/ovs.h"
+#include "controller/status.h"
 
 namespace ovs_rmirror {
 
@@ -140,7 +141,7 @@ void MirroredBridges::List(const std::string& name, Done done) {
                               : nlohmann::json{{"bridge", bridges[i]->name()},
                                                {"error", outcomes[i].text}});
         }
-        done(true, lists.dump());
+        done(true, FormatJson(lists));
       });
 }
 

@@ -364,14 +364,19 @@ bool TakeHangup() {
   return any;
 }
 
+// What is no UTF-8 in `text` replaced: control connections speak JSON.
+std::string Utf8(const std::string& text) {
+  return nlohmann::json::parse(FormatJson(text)).get<std::string>();
+}
+
 // Answers a control connection with a command's outcome.  A connection with a
 // request stays until it is answered.
 Controller::Done ReplyTo(struct unixctl_conn* conn) {
   return [conn](bool good, const std::string& text) {
     if (good) {
-      unixctl_command_reply(conn, text.c_str());
+      unixctl_command_reply(conn, Utf8(text).c_str());
     } else {
-      unixctl_command_reply_error(conn, text.c_str());
+      unixctl_command_reply_error(conn, Utf8(text).c_str());
     }
   };
 }
@@ -396,7 +401,8 @@ void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
     return;
   }
   unixctl_command_reply(
-      conn, (as_json ? status.dump() : FormatStatus(status)).c_str());
+      conn,
+      (as_json ? FormatJson(status) : Utf8(FormatStatus(status))).c_str());
 }
 
 void RegisterCommands(MirroredBridges* bridges, bool* exiting) {

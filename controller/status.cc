@@ -58,4 +58,8 @@ std::string FormatStatus(const nlohmann::json& bridges) {
   return s;
 }
 
+std::string FormatJson(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace ovs_rmirror

@@ -36,6 +36,10 @@ namespace ovs_rmirror {
 //   good          whether nothing is wrong
 std::string FormatStatus(const nlohmann::json& bridges);
 
+// Returns `value` as text.  JSON is UTF-8, policies and names of files need not
+// be: what is no UTF-8 is replaced by U+FFFD.
+std::string FormatJson(const nlohmann::json& value);
+
 }  // namespace ovs_rmirror
 
 #endif  // CONTROLLER_STATUS_H

@@ -63,5 +63,10 @@ TEST(FormatStatusTest, SaysWhatIsWrong) {
             "state: out of date: refused\n");
 }
 
+TEST(FormatJsonTest, ReplacesWhatIsNoUtf8) {
+  EXPECT_EQ(FormatJson({{"rule", "a\xff\xc3\xa4"}}),
+            "{\"rule\":\"a\xef\xbf\xbd\xc3\xa4\"}");
+}
+
 }  // namespace
 }  // namespace ovs_rmirror

@@ -225,6 +225,32 @@ def one_bad_policy(bench):
               "all has to be in order")
 
 
+@case("a policy that is no UTF-8 is listed, and refused, like any other")
+def no_utf8(bench):
+    with folder(bench) as where:
+        path = where + "/policy"
+
+        def write_bytes(text):
+            with open(path, "wb") as file:
+                file.write(b"*rmirror\n" + text + b"\nCOMMIT\n")
+
+        write_bytes(b"-A PREROUTING -m comment --comment \xe4 -j RMIRROR"
+                    b" --target %s --key 1" % TARGET.encode())
+        with daemon(bench, "--bridge=br0", "--policy=" + path):
+            mirrors(bench, 1)
+            listed = json.loads(ctl(bench, "list", "--json").stdout)
+            check("\ufffd" in listed["chains"][0]["rules"][0]["rule"],
+                  "the comment has to be listed: %s", listed)
+            write_bytes(b"-A PREROUTING -j \xe4")
+            said = ctl(bench, "reload")
+            equal(said.returncode, 1, "exit status of reload")
+            check("%s:2:18: error" % path in said.stderr,
+                  "reload has to say what is wrong: %s", said.stderr)
+            check("2:18: error" in status(bench)["policy_error"],
+                  "status has to say what is wrong")
+            mirrors(bench, 1)
+
+
 @case("SIGHUP makes the daemon read the policies of all bridges again")
 def hangup(bench):
     with two_bridges(bench) as (process, paths):
@@ -405,6 +431,8 @@ def killed(bench):
             write(path, rule(number))
             with daemon(bench, *options) as process:
                 mirrors(bench, number)
+                until(lambda: os.path.exists(where + "/state/br0.policy"),
+                      "the first policy has to be kept")
                 for change in range(20 * number):
                     write(path, rule(1000 + change))
                     process.send_signal(signal.SIGHUP)
@@ -454,11 +482,12 @@ def full_disk(bench):
                              state)) as process:
             mirrors(bench, 1)
             inside = "/proc/%d/root%s/br0.policy" % (process.pid, state)
+            until(lambda: os.path.exists(inside), "the policy has to be kept")
             with open(inside, encoding="utf-8") as file:
                 before = file.read()
             write(path, rule(2), *("# %s" % ("x" * 80) for _ in range(100)))
             mirrors(bench, 2)
-            check("No space left" in status(bench)["keep_error"],
+            until(lambda: "No space left" in status(bench)["keep_error"],
                   "status has to say why the policy is not kept")
             with open(inside, encoding="utf-8") as file:
                 equal(file.read(), before, "the copy")
@@ -520,7 +549,7 @@ def unit_works(bench):
         try:
             equal(manager.recv(100), b"READY=1", "what systemd gets")
             mirrors(bench, 1)
-            check(os.path.exists(where + "/state/br0.policy"),
+            until(lambda: os.path.exists(where + "/state/br0.policy"),
                   "the policy has to be kept")
             write(path, rule(2))
             run(unit_command(text, "ExecReload", environment),
