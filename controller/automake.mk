@@ -24,6 +24,10 @@ controller_libpolicy_la_SOURCES = \
 	controller/flow_text.h \
 	controller/flows.cc \
 	controller/flows.h \
+	controller/import.cc \
+	controller/import.h \
+	controller/import_chain.cc \
+	controller/import_chain.h \
 	controller/ipset.cc \
 	controller/ipset.h \
 	controller/last_good.cc \
@@ -55,6 +59,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/rule_text.h \
 	controller/rules.cc \
 	controller/rules.h \
+	controller/saved_tables.cc \
+	controller/saved_tables.h \
 	controller/scanner.cc \
 	controller/scanner.h \
 	controller/stages.cc \

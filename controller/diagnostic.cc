@@ -19,6 +19,11 @@ size_t CountCharacters(std::string_view s) {
                         std::count_if(s.begin(), s.end(), ContinuesCharacter));
 }
 
+std::string_view LineOf(const SourceText& source, const Location& where) {
+  const size_t index = static_cast<size_t>(where.line) - 1;
+  return index < source.lines().size() ? source.lines()[index] : "";
+}
+
 // The number of letters to insert, delete, replace or swap with their
 // neighbour to get from `a` to `b`, regardless of case.
 size_t EditDistance(std::string_view a, std::string_view b) {
@@ -61,6 +66,18 @@ SourceText::SourceText(std::string name, std::string text)
   }
 }
 
+std::string_view SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kError:
+      return "error";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kNote:
+      return "note";
+  }
+  return "";
+}
+
 void Diagnostics::Error(const Location& where, std::string what,
                         std::string instead) {
   all_.push_back(
@@ -74,6 +91,11 @@ void Diagnostics::Warning(const Location& where, std::string what,
       {Severity::kWarning, where, std::move(what), std::move(instead)});
 }
 
+void Diagnostics::Note(const Location& where, std::string what,
+                       std::string instead) {
+  all_.push_back({Severity::kNote, where, std::move(what), std::move(instead)});
+}
+
 std::vector<Diagnostic> Diagnostics::Sorted() const {
   std::vector<Diagnostic> sorted = all_;
   std::stable_sort(sorted.begin(), sorted.end(),
@@ -85,20 +107,21 @@ std::vector<Diagnostic> Diagnostics::Sorted() const {
   return sorted;
 }
 
+size_t ColumnOf(const SourceText& source, const Location& where) {
+  return CountCharacters(LineOf(source, where).substr(0, where.offset)) + 1;
+}
+
 std::string Format(const SourceText& source, const Diagnostic& diagnostic) {
   const Location& where = diagnostic.where;
-  const size_t index = static_cast<size_t>(where.line) - 1;
-  const std::string_view line =
-      index < source.lines().size() ? source.lines()[index] : "";
+  const std::string_view line = LineOf(source, where);
   const std::string_view lead = line.substr(0, where.offset);
   const std::string_view piece =
       line.substr(std::min(where.offset, line.size()), where.length);
 
-  std::string s =
-      source.name() + ":" + std::to_string(where.line) + ":" +
-      std::to_string(CountCharacters(lead) + 1) + ": " +
-      (diagnostic.severity == Severity::kError ? "error: " : "warning: ") +
-      diagnostic.what + "\n";
+  std::string s = source.name() + ":" + std::to_string(where.line) + ":" +
+                  std::to_string(ColumnOf(source, where)) + ": " +
+                  std::string(SeverityName(diagnostic.severity)) + ": " +
+                  diagnostic.what + "\n";
   s += "    " + std::string(line) + "\n    ";
   for (const char c : lead) {
     // A tab takes as much room here as it does in the line above.

@@ -38,7 +38,10 @@ class SourceText {
   std::vector<std::string_view> lines_;
 };
 
-enum class Severity { kError, kWarning };
+enum class Severity { kError, kWarning, kNote };
+
+// "error", "warning", "note"
+std::string_view SeverityName(Severity severity);
 
 struct Diagnostic {
   Severity severity = Severity::kError;
@@ -53,6 +56,7 @@ class Diagnostics {
   void Error(const Location& where, std::string what, std::string instead = "");
   void Warning(const Location& where, std::string what,
                std::string instead = "");
+  void Note(const Location& where, std::string what, std::string instead = "");
 
   bool HasErrors() const { return errors_ > 0; }
 
@@ -64,9 +68,12 @@ class Diagnostics {
   int errors_ = 0;
 };
 
+// The column at which `where` begins: from 1, in characters (UTF-8).
+size_t ColumnOf(const SourceText& source, const Location& where);
+
 // Returns "NAME:LINE:COL: error: WHAT", the line, a caret under the piece, and
 // what is possible instead, each line ended by a newline.  LINE and COL count
-// from 1; COL counts characters (UTF-8), not bytes.
+// from 1; COL is that of ColumnOf().
 std::string Format(const SourceText& source, const Diagnostic& diagnostic);
 std::string Format(const SourceText& source, const Diagnostics& diagnostics);
 

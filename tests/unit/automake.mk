@@ -12,8 +12,6 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/controller_test.cc \
 	tests/unit/counters_test.cc \
 	tests/unit/diagnostic_test.cc \
-	tests/unit/evaluate.cc \
-	tests/unit/evaluate.h \
 	tests/unit/file_watch_test.cc \
 	tests/unit/evaluate_test.cc \
 	tests/unit/flow_table.c \
@@ -23,6 +21,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/flow_walk.h \
 	tests/unit/flows_test.cc \
 	tests/unit/generate.h \
+	tests/unit/import_test.cc \
 	tests/unit/ipset_test.cc \
 	tests/unit/last_good_test.cc \
 	tests/unit/listing_test.cc \
