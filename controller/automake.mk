@@ -18,6 +18,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/diagnostic.h \
 	controller/evaluate.cc \
 	controller/evaluate.h \
+	controller/explain.cc \
+	controller/explain.h \
 	controller/flow_match.cc \
 	controller/flow_match.h \
 	controller/flow_text.cc \
@@ -103,10 +105,23 @@ controller_ovs_rmirrord_LDADD = \
 	$(OVS_LIBS)
 $(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
 
+# What the command line takes besides.
+noinst_LTLIBRARIES += controller/libcommands.la
+controller_libcommands_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
+controller_libcommands_la_SOURCES = \
+	controller/packet_path.cc \
+	controller/packet_path.h \
+	controller/packet_reader.c \
+	controller/packet_reader.h
+$(controller_libcommands_la_OBJECTS): | $(OVS_STAMP)
+
 bin_PROGRAMS += controller/ovs-rmirrorctl
 controller_ovs_rmirrorctl_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_ovs_rmirrorctl_SOURCES = controller/ovs-rmirrorctl.cc
-controller_ovs_rmirrorctl_LDADD = controller/libpolicy.la $(OVS_LIBS)
+controller_ovs_rmirrorctl_LDADD = \
+	controller/libcommands.la \
+	controller/libpolicy.la \
+	$(OVS_LIBS)
 $(controller_ovs_rmirrorctl_OBJECTS): | $(OVS_STAMP)
 
 dist_man_MANS += \

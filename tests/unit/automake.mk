@@ -14,6 +14,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/diagnostic_test.cc \
 	tests/unit/file_watch_test.cc \
 	tests/unit/evaluate_test.cc \
+	tests/unit/explain_test.cc \
 	tests/unit/flow_table.c \
 	tests/unit/flow_table.h \
 	tests/unit/flow_text_test.cc \
@@ -37,6 +38,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/status_test.cc \
 	tests/unit/warnings_test.cc
 tests_unit_rmirror_unit_LDADD = \
+	controller/libcommands.la \
 	controller/libcontroller.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
