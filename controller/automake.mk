@@ -11,11 +11,15 @@ controller_libpolicy_la_SOURCES = \
 	controller/address.h \
 	controller/clauses.cc \
 	controller/clauses.h \
+	controller/compile_json.cc \
+	controller/compile_json.h \
 	controller/cookie.h \
 	controller/counters.cc \
 	controller/counters.h \
 	controller/diagnostic.cc \
 	controller/diagnostic.h \
+	controller/diagnostic_json.cc \
+	controller/diagnostic_json.h \
 	controller/evaluate.cc \
 	controller/evaluate.h \
 	controller/explain.cc \
@@ -109,10 +113,16 @@ $(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
 noinst_LTLIBRARIES += controller/libcommands.la
 controller_libcommands_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_libcommands_la_SOURCES = \
+	controller/daemon_client.cc \
+	controller/daemon_client.h \
 	controller/packet_path.cc \
 	controller/packet_path.h \
 	controller/packet_reader.c \
-	controller/packet_reader.h
+	controller/packet_reader.h \
+	controller/policy_source.cc \
+	controller/policy_source.h \
+	controller/rule_table.cc \
+	controller/rule_table.h
 $(controller_libcommands_la_OBJECTS): | $(OVS_STAMP)
 
 bin_PROGRAMS += controller/ovs-rmirrorctl

@@ -146,15 +146,6 @@ std::string FormatMissingPort(const Matches& matches) {
          (names_out ? FormatInterface(out, "") : "");
 }
 
-// The target column.
-std::string FormatTarget(const Rule& rule) {
-  if (rule.mirror()) {
-    return "RMIRROR";
-  }
-  return rule.jump() ? rule.jump()->chain
-                     : std::string(VerdictName(*rule.verdict()));
-}
-
 std::string FormatMirrorTarget(const Mirror& mirror) {
   std::string s =
       " RMIRROR target " + ovs_rmirror::FormatAddress(mirror.session.target);
@@ -183,7 +174,7 @@ std::string FormatRuleLine(const ListedRule& listed, size_t number,
     s += FormatCounter(listed.counters.packets, 8, options) +
          FormatCounter(listed.counters.bytes, 10, options);
   }
-  s += Left(FormatTarget(rule), 9) + " " +
+  s += Left(FormatTargetName(rule), 9) + " " +
        NotSign(matches.protocol && matches.protocol->negated) +
        Left(FormatProtocol(rule, options), 4) + " -- ";
   if (options.verbose) {
@@ -228,6 +219,14 @@ std::string FormatChain(const ListedChain& chain,
 }
 
 }  // namespace
+
+std::string FormatTargetName(const Rule& rule) {
+  if (rule.mirror()) {
+    return "RMIRROR";
+  }
+  return rule.jump() ? rule.jump()->chain
+                     : std::string(VerdictName(*rule.verdict()));
+}
 
 std::string AbbreviateCounter(uint64_t number) {
   if (number <= 99999) {

@@ -38,6 +38,9 @@ struct ListedChain {
   std::vector<ListedRule> rules;
 };
 
+// What "target" shows of a rule: RMIRROR, a verdict or a chain.
+std::string FormatTargetName(const Rule& rule);
+
 std::string FormatListing(const std::vector<ListedChain>& chains,
                           const ListingOptions& options);
 

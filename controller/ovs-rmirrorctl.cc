@@ -14,13 +14,20 @@
 #include <utility>
 #include <vector>
 
+#include "controller/compile_json.h"
+#include "controller/daemon_client.h"
 #include "controller/diagnostic.h"
+#include "controller/diagnostic_json.h"
+#include "controller/explain.h"
 #include "controller/flow_text.h"
 #include "controller/flows.h"
+#include "controller/import.h"
 #include "controller/ipset.h"
 #include "controller/listing.h"
 #include "controller/ovs.h"
-#include "controller/read_file.h"
+#include "controller/packet_path.h"
+#include "controller/policy_source.h"
+#include "controller/rule_table.h"
 #include "controller/rule_text.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
@@ -30,13 +37,6 @@
 namespace ovs_rmirror {
 
 namespace {
-
-enum ExitCode {
-  kExitGood = 0,
-  kExitFailed = 1,       // An error in the policy, or reported by the daemon.
-  kExitUsage = 2,        // A wrong command line.
-  kExitUnreachable = 3,  // No daemon answers.
-};
 
 constexpr const char* kSummary =
     R"(Mirrors selected traffic of an Open vSwitch bridge to remote sensors.
@@ -48,8 +48,11 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
     -A PREROUTING -p tcp --dport 80 -j RMIRROR --target 192.0.2.9 --len 128
     COMMIT
 
-    PREROUTING  packets that enter the bridge by any port but LOCAL
-    OUTPUT      packets that enter the bridge by LOCAL, from this host
+    PREROUTING   packets that enter the bridge by any port but LOCAL
+    OUTPUT       packets that enter the bridge by LOCAL, from this host
+    INPUT        packets that leave it by LOCAL, for this host
+    FORWARD      packets that neither enter nor leave it by LOCAL
+    POSTROUTING  packets that leave it by any port but LOCAL
 
     -j RMIRROR  sends a copy, as TEB in GRE; the packet goes on to later rules
       --target ADDRESS  the collector's IPv4 or IPv6 address
@@ -64,7 +67,7 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
 
     -j CHAIN, -g CHAIN  go on in a chain of your own, declared by :CHAIN -
 
-    matches: [!] -s -d ADDRESS[/MASK],...   [!] -p PROTOCOL   [!] -i PORT[+]
+    matches: [!] -s -d ADDRESS[/MASK],...   [!] -p PROTOCOL   [!] -i -o PORT[+]
              -4 -6   [!] -f   [!] --sport --dport PORT[:PORT]   [!] --syn
              [!] --tcp-flags MASK SET   [!] --icmp-type --icmpv6-type TYPE
              -m multiport, mac, iprange, set, dscp, mark, addrtype, vlan,
@@ -74,91 +77,57 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
 )";
 
 constexpr const char* kExitCodes =
-    "Exit status: 0 success; 1 an error in the policy, or one that the daemon "
-    "reports;\n2 a wrong command line; 3 no daemon answers.";
+    "Exit status: 0 success; 1 an error in a policy, packet or file, or one "
+    "that the\ndaemon reports; 2 a wrong command line; 3 no daemon answers.";
 
-std::unique_ptr<SourceText> ReadSource(const std::string& name) {
-  std::string text;
-  if (name == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    return std::make_unique<SourceText>("<stdin>", std::move(text));
-  }
-  const std::string error = ReadFile(name, &text);
-  if (!error.empty()) {
-    std::cerr << error;
-    return nullptr;
-  }
-  return std::make_unique<SourceText>(name, std::move(text));
+using nlohmann::json;
+
+// Words may hold anything, but JSON is UTF-8.
+void PrintJson(const json& value) {
+  std::cout << value.dump(2, ' ', false, json::error_handler_t::replace)
+            << "\n";
 }
 
-// "NAME=N" of --port.
-bool ParsePort(const std::string& text, PortNumbers* ports) {
-  const size_t equals = text.rfind('=');
-  if (equals == std::string::npos || equals == 0) {
-    return false;
+// An option of many commands.
+struct OutputOptions {
+  bool as_json = false;
+};
+
+// Ends a command that read `source`: prints what there is to say about it, as
+// JSON together with `result`.
+ExitCode Finish(const SourceText& source, const Diagnostics& diagnostics,
+                const OutputOptions& output, json result) {
+  const bool good = !diagnostics.HasErrors();
+  if (output.as_json) {
+    result["file"] = source.name();
+    result["good"] = good;
+    result["diagnostics"] = DiagnosticsAsJson(source, diagnostics);
+    PrintJson(result);
+  } else {
+    std::cerr << Format(source, diagnostics);
   }
-  char* end;
-  const std::string number = text.substr(equals + 1);
-  const unsigned long port = std::strtoul(number.c_str(), &end, 10);
-  if (number.empty() || *end || port == 0 || port > 0xfeff) {
-    return false;
-  }
-  (*ports)[text.substr(0, equals)] = static_cast<uint32_t>(port);
-  return true;
+  return good ? kExitGood : kExitFailed;
 }
-
-struct SourceOptions {
-  std::string file;
-  std::vector<std::string> set_files;
-  uint64_t max_flows = kMaxFlows;
-};
-
-// A policy file and the sets that it may refer to.
-class PolicySource {
- public:
-  // Returns false, and has said why, if a file cannot be read or a set has an
-  // error.
-  bool Read(const SourceOptions& options) {
-    for (const std::string& name : options.set_files) {
-      const std::unique_ptr<SourceText> source = ReadSource(name);
-      if (!source) {
-        return false;
-      }
-      Diagnostics diagnostics;
-      ReadIpSets(*source, &sets_, &diagnostics);
-      std::cerr << Format(*source, diagnostics);
-      if (diagnostics.HasErrors()) {
-        return false;
-      }
-    }
-    text_ = ReadSource(options.file);
-    return text_ != nullptr;
-  }
-
-  const SourceText& text() const { return *text_; }
-  const IpSets& sets() const { return sets_; }
-
- private:
-  IpSets sets_;
-  std::unique_ptr<SourceText> text_;
-};
 
 struct CompileOptions {
   SourceOptions source;
+  OutputOptions output;
   std::string stage = "flows";
   bool statistics = false;
   int table = 252;
   std::vector<std::string> ports;
 };
 
-// What of `policy` the options ask for.
-std::string CompilePolicy(const CompileOptions& options, const Policy& policy,
-                          const PortNumbers& ports, Diagnostics* diagnostics) {
+// What of `policy` the options ask for: a string, or an object for JSON.
+json CompilePolicy(const CompileOptions& options, const Policy& policy,
+                   const PortNumbers& ports, Diagnostics* diagnostics) {
+  const bool as_json = options.output.as_json;
   const Program program = BuildStages(policy, {}, diagnostics);
   if (diagnostics->HasErrors()) {
-    return "";
+    return nullptr;
   } else if (options.stage == "stages" && !options.statistics) {
-    return FormatStages(policy, program);
+    return as_json ? StagesAsJson(policy, program)
+                   : json(FormatStages(policy, program));
   }
   const TapFlows tap = CompileFlows(policy, program, ports,
                                     options.source.max_flows, diagnostics);
@@ -171,22 +140,26 @@ std::string CompilePolicy(const CompileOptions& options, const Policy& policy,
         "give it one: --port " + name + "=N");
   }
   if (options.statistics) {
-    return FormatStatistics(policy, program, tap);
+    return as_json ? StatisticsAsJson(policy, program, tap)
+                   : json(FormatStatistics(policy, program, tap));
   }
   TapTables tables;
   tables.ingress = static_cast<uint8_t>(options.table);
   const MeterNumbers meters = NumberMeters(tap.meters);
-  std::string output;
+  if (as_json) {
+    return FlowsAsJson(tap, tables, meters);
+  }
+  std::string text;
   for (const Meter& meter : tap.meters) {
-    output += "# " + FormatMeter(meter, meters.at(meter.rule)) + "\n";
+    text += "# " + FormatMeter(meter, meters.at(meter.rule)) + "\n";
   }
   for (const Flow& flow : tap.flows) {
-    output += FormatFlow(flow, tables, meters) + "\n";
+    text += FormatFlow(flow, tables, meters) + "\n";
   }
-  return output;
+  return text;
 }
 
-int Compile(const CompileOptions& options) {
+ExitCode Compile(const CompileOptions& options) {
   PortNumbers ports;
   for (const std::string& port : options.ports) {
     if (!ParsePort(port, &ports)) {
@@ -199,219 +172,209 @@ int Compile(const CompileOptions& options) {
     return kExitFailed;
   }
 
+  const bool as_json = options.output.as_json;
   Diagnostics diagnostics;
-  std::string output;
+  json result;
   const auto tokens = Scan(source.text(), &diagnostics);
   if (options.stage == "tokens") {
-    output = FormatTokens(tokens);
+    result = as_json ? TokensAsJson(tokens) : json(FormatTokens(tokens));
   } else {
     const Policy policy =
         BuildRules(Parse(tokens, &diagnostics), source.sets(), &diagnostics);
     if (options.stage == "rules") {
-      output = FormatPolicy(policy);
+      result = as_json ? PolicyAsJson(policy) : json(FormatPolicy(policy));
     } else if (!diagnostics.HasErrors()) {
-      output = CompilePolicy(options, policy, ports, &diagnostics);
+      result = CompilePolicy(options, policy, ports, &diagnostics);
     }
   }
-  std::cerr << Format(source.text(), diagnostics);
-  if (diagnostics.HasErrors()) {
-    return kExitFailed;
+  if (!as_json && !diagnostics.HasErrors()) {
+    std::cout << result.get<std::string>();
   }
-  std::cout << output;
-  return kExitGood;
+  if (diagnostics.HasErrors()) {
+    result = nullptr;
+  }
+  return Finish(source.text(), diagnostics, options.output,
+                {{options.statistics ? "statistics" : options.stage, result}});
 }
 
-int Check(const SourceOptions& options) {
+ExitCode Check(const SourceOptions& options, const OutputOptions& output) {
   PolicySource source;
   if (!source.Read(options)) {
     return kExitFailed;
   }
   Diagnostics diagnostics;
+  json result = json::object();
   const Policy policy = ReadPolicy(source.text(), source.sets(), &diagnostics);
   if (!diagnostics.HasErrors()) {
     WarnOfLocalTargets(policy, LocalAddresses(), &diagnostics);
     const TapFlows tap =
         CompileForAnySwitch(policy, options.max_flows, &diagnostics);
-    if (!diagnostics.HasErrors()) {
+    result = {{"rules", policy.rules.size()}, {"flows", tap.flows.size()}};
+    if (!diagnostics.HasErrors() && !output.as_json) {
       std::cout << source.text().name()
                 << ": good, rules: " << policy.rules.size()
                 << ", flows: " << tap.flows.size() << "\n";
     }
   }
-  std::cerr << Format(source.text(), diagnostics);
-  return diagnostics.HasErrors() ? kExitFailed : kExitGood;
+  return Finish(source.text(), diagnostics, output, std::move(result));
 }
 
-// Whom to ask, and about what.
-struct DaemonOptions {
-  // A control socket, or the name of a program that has a pidfile.
-  std::string target = "ovs-rmirrord";
-  std::string bridge;  // Empty: all.
-};
-
-// Sends `command` to the daemon, with the arguments `words` and the bridge.
-int Ask(const DaemonOptions& daemon, const char* command,
-        std::vector<std::string> words, std::string* reply) {
-  std::string socket = daemon.target;
-  if (!socket.starts_with('/')) {
-    const std::string base = std::string(ovs_rundir()) + "/" + daemon.target;
-    const std::string pidfile = base + ".pid";
-    const pid_t pid = read_pidfile(pidfile.c_str());
-    if (pid < 0) {
-      std::cerr << pidfile << ": " << ovs_strerror(-pid)
-                << ": is ovs-rmirrord running with --pidfile? Else name its "
-                   "control socket: -t SOCKET\n";
-      return kExitUnreachable;
-    }
-    socket = base + "." + std::to_string(pid) + ".ctl";
-  }
-  if (!daemon.bridge.empty()) {
-    words.push_back(daemon.bridge);
-  }
-  std::vector<char*> arguments;
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  struct jsonrpc* client;
-  int error = unixctl_client_create(socket.c_str(), &client);
-  char* result = nullptr;
-  char* failure = nullptr;
-  if (!error) {
-    error = unixctl_client_transact(client, command,
-                                    static_cast<int>(arguments.size()),
-                                    arguments.data(), &result, &failure);
-    jsonrpc_close(client);
-  }
-  if (error) {
-    std::cerr << socket << ": " << ovs_retval_to_string(error) << "\n";
-    return kExitUnreachable;
-  }
-  if (failure) {
-    std::cerr << failure;
-    free(failure);
+ExitCode Import(const SourceOptions& options, const ImportOptions& how,
+                const OutputOptions& output) {
+  PolicySource source;
+  if (!source.Read(options)) {
     return kExitFailed;
   }
-  *reply = result ? result : "";
-  free(result);
+  Diagnostics diagnostics;
+  const std::string policy =
+      ImportPolicy(source.text(), source.sets(), how, &diagnostics);
+  if (!output.as_json) {
+    std::cout << policy;
+  }
+  return Finish(source.text(), diagnostics, output, {{"policy", policy}});
+}
+
+struct ExplainOptions {
+  std::string packet;  // Or the name of a file of packets.
+  std::string in_port;
+  std::vector<std::string> outputs;
+  std::vector<std::string> ports;
+  SourceOptions source;  // Without a file: ask the daemon.
+  OutputOptions output;
+};
+
+// Reads the packets of which `options` speak.
+std::string ReadPackets(const ExplainOptions& options, PortNumbers* ports,
+                        std::vector<PacketPath>* paths) {
+  // What has a port is no name of a file.
+  if (options.in_port.empty()) {
+    PacketPath path;
+    const std::string error = ReadPacketText(options.packet, ports, &path);
+    paths->push_back(std::move(path));
+    return error;
+  }
+  return ReadPacketFile(options.packet, options.in_port, ports, paths);
+}
+
+// Explains `paths` to standard output.
+ExitCode ExplainBy(const Policy& policy, const PortNumbers& ports,
+                   const std::vector<PacketPath>& paths,
+                   const OutputOptions& output) {
+  json all = json::array();
+  for (const PacketPath& path : paths) {
+    const Explanation explanation = Explain(policy, ports, path);
+    if (output.as_json) {
+      all.push_back(ExplanationAsJson(policy, ports, path, explanation));
+    } else {
+      std::cout << FormatExplanation(policy, ports, path, explanation);
+    }
+  }
+  if (output.as_json) {
+    PrintJson(all);
+  }
   return kExitGood;
 }
 
-int AskAndPrint(const DaemonOptions& daemon, const char* command) {
-  std::string reply;
-  const int status = Ask(daemon, command, {}, &reply);
-  std::cout << reply;
-  return status;
+// Reads the policy that the daemon has in force, and the sets that its rules
+// name from files.
+ExitCode ReadPolicyInForce(const DaemonOptions& daemon, const IpSets& sets,
+                           Policy* policy) {
+  return AskForJson(daemon, "list", {}, [&](const json& lists) {
+    if (lists.is_array() && lists.size() != 1) {
+      std::cerr << "the daemon has several bridges: name one, -b BRIDGE\n";
+      return kExitUsage;
+    }
+    const json& list = lists.is_array() ? lists.at(0) : lists;
+    if (list.contains("error")) {
+      std::cerr << list.at("error").get<std::string>();
+      return kExitFailed;
+    }
+    const SourceText text("policy in force",
+                          FormatSaved(ReadListing(list, ""), false));
+    Diagnostics diagnostics;
+    *policy = ReadPolicy(text, sets, &diagnostics);
+    if (diagnostics.HasErrors()) {
+      std::cerr << Format(text, diagnostics);
+      return kExitFailed;
+    }
+    // The lines are those of the daemon's file.
+    size_t r = 0;
+    for (const json& chain : list.at("chains")) {
+      for (const json& rule : chain.at("rules")) {
+        policy->rules.at(r++).where.line = rule.at("line").get<int>();
+      }
+    }
+    return kExitGood;
+  });
 }
 
-// Reads the rules of a daemon's answer.
-class ListReader {
- public:
-  explicit ListReader(const nlohmann::json& list) : list_(list) {
-    for (const nlohmann::json& head : list.at("sets")) {
-      const SourceText source("daemon", head.get<std::string>() + "\n");
-      Diagnostics diagnostics;
-      ReadIpSets(source, &sets_, &diagnostics);
+ExitCode ExplainPackets(const DaemonOptions& daemon,
+                        const ExplainOptions& options) {
+  PortNumbers ports;
+  for (const std::string& port : options.ports) {
+    if (!ParsePort(port, &ports)) {
+      std::cerr << "--port: '" << port << "' is not NAME=N, like eth0=1\n";
+      return kExitUsage;
     }
-    for (const nlohmann::json& chain : list.at("chains")) {
-      if (!chain.contains("policy")) {
-        chains_ += ":" + chain.at("chain").get<std::string>() + " -\n";
-      }
+  }
+  std::vector<PacketPath> paths;
+  const std::string error = ReadPackets(options, &ports, &paths);
+  if (!error.empty()) {
+    std::cerr << error;
+    return kExitFailed;
+  }
+  for (PacketPath& path : paths) {
+    for (const std::string& port : options.outputs) {
+      path.outputs.push_back(PortOf(port, &ports));
     }
   }
 
-  // `chain`: only this one, unless it is empty.
-  std::vector<ListedChain> Read(const std::string& only) const {
-    std::map<std::string, size_t> references;
-    std::vector<ListedChain> chains;
-    for (const nlohmann::json& entry : list_.at("chains")) {
-      ListedChain chain;
-      chain.chain = entry.at("chain").get<std::string>();
-      if (entry.contains("policy")) {
-        chain.policy = entry.at("policy") == VerdictName(Verdict::kDrop)
-                           ? Verdict::kDrop
-                           : Verdict::kAccept;
-        chain.counters = {entry.at("packets").get<uint64_t>(),
-                          entry.at("bytes").get<uint64_t>()};
-      } else {
-        chain.policy.reset();
-      }
-      for (const nlohmann::json& rule : entry.at("rules")) {
-        chain.rules.push_back(ReadRule(rule));
-        if (const Jump* jump = chain.rules.back().rule.jump()) {
-          references[jump->chain]++;
-        }
-      }
-      chains.push_back(std::move(chain));
+  PolicySource source;
+  if (options.source.file.empty()) {
+    Policy policy;
+    if (!source.ReadSets(options.source.set_files)) {
+      return kExitFailed;
     }
-    for (ListedChain& chain : chains) {
-      chain.references = references[chain.chain];
-    }
-    if (!only.empty()) {
-      std::erase_if(chains, [&](const ListedChain& chain) {
-        return chain.chain != only;
-      });
-      if (chains.empty()) {
-        throw std::invalid_argument("there is no chain " + only);
-      }
-    }
-    return chains;
+    const ExitCode status = ReadPolicyInForce(daemon, source.sets(), &policy);
+    return status == kExitGood ? ExplainBy(policy, ports, paths, options.output)
+                               : status;
   }
-
- private:
-  ListedRule ReadRule(const nlohmann::json& entry) const {
-    const SourceText source("daemon", "*rmirror\n" + chains_ +
-                                          entry.at("rule").get<std::string>() +
-                                          "\nCOMMIT\n");
-    Diagnostics diagnostics;
-    const Policy policy = ReadPolicy(source, sets_, &diagnostics);
-    if (diagnostics.HasErrors() || policy.rules.size() != 1) {
-      throw std::runtime_error(Format(source, diagnostics));
-    }
-    return {policy.rules[0],
-            {entry.at("packets").get<uint64_t>(),
-             entry.at("bytes").get<uint64_t>()},
-            entry.at("dormant").get<bool>()};
+  if (!source.Read(options.source)) {
+    return kExitFailed;
   }
+  Diagnostics diagnostics;
+  const Policy policy = ReadPolicy(source.text(), source.sets(), &diagnostics);
+  if (diagnostics.HasErrors()) {
+    std::cerr << Format(source.text(), diagnostics);
+    return kExitFailed;
+  }
+  return ExplainBy(policy, ports, paths, options.output);
+}
 
-  const nlohmann::json& list_;
-  IpSets sets_;
-  std::string chains_;  // Lines that declare the user's chains.
-};
-
-// Asks for `command`, whose answer is JSON, and gives the answer to `use`,
-// which returns the exit code.
-int AskForJson(const DaemonOptions& daemon, const char* command,
-               const std::vector<std::string>& words,
-               const std::function<int(const nlohmann::json&)>& use) {
+// Prints what the daemon answers: for JSON, an object with its text.
+ExitCode AskAndPrint(const DaemonOptions& daemon, const char* command,
+                     const OutputOptions& output) {
   std::string reply;
-  const int status = Ask(daemon, command, words, &reply);
-  if (status != kExitGood) {
-    return status;
+  const ExitCode status = Ask(daemon, command, {}, &reply);
+  if (status == kExitGood && output.as_json) {
+    PrintJson({{"good", true}, {"message", reply}});
+  } else {
+    std::cout << reply;
   }
-  try {
-    return use(nlohmann::json::parse(reply));
-  } catch (const std::invalid_argument& e) {
-    std::cerr << e.what() << "\n";
-  } catch (const std::exception& e) {
-    std::cerr << "the daemon's answer cannot be read; is it of this version "
-                 "("
-              << RMIRROR_VERSION << ")? " << e.what() << "\n";
-  }
-  return kExitFailed;
+  return status;
 }
 
 // Prints what `format` makes of the rules of each bridge in `lists`, under a
 // line `mark` and the bridge's name if they are several.
-int PrintLists(
-    const nlohmann::json& lists, const std::string& mark,
-    const std::function<std::string(const nlohmann::json&)>& format) {
+ExitCode PrintLists(const json& lists, const std::string& mark,
+                    const std::function<std::string(const json&)>& format) {
   if (!lists.is_array()) {
     std::cout << format(lists);
     return kExitGood;
   }
-  int status = kExitGood;
+  ExitCode status = kExitGood;
   std::string separator;
-  for (const nlohmann::json& list : lists) {
+  for (const json& list : lists) {
     if (list.contains("error")) {
       std::cerr << list.at("error").get<std::string>();
       status = kExitFailed;
@@ -425,39 +388,76 @@ int PrintLists(
   return status;
 }
 
-int List(const DaemonOptions& daemon, const std::string& chain, bool as_json,
-         const ListingOptions& options) {
-  return AskForJson(daemon, "list", {}, [&](const nlohmann::json& lists) {
-    if (as_json) {
-      std::cout << lists.dump(2) << "\n";
-      return int{kExitGood};
+struct ListOptions {
+  std::string chain;
+  std::string format;  // Of a table; empty: as iptables -L.
+  ListingOptions listing;
+  OutputOptions output;
+};
+
+ExitCode List(const DaemonOptions& daemon, const ListOptions& options) {
+  return AskForJson(daemon, "list", {}, [&](const json& lists) {
+    if (options.output.as_json) {
+      PrintJson(lists);
+      return kExitGood;
+    } else if (!options.format.empty()) {
+      RuleTable table;
+      // The answer about a single bridge is no array.
+      for (const json& list : lists.is_array() ? lists : json::array({lists})) {
+        if (list.contains("error")) {
+          std::cerr << list.at("error").get<std::string>();
+          return kExitFailed;
+        }
+        table.Add(list.at("bridge").get<std::string>(),
+                  ReadListing(list, options.chain));
+      }
+      std::cout << table.Format(options.format);
+      return kExitGood;
     }
-    return PrintLists(lists, "Bridge ", [&](const nlohmann::json& list) {
-      return FormatListing(ListReader(list).Read(chain), options);
+    return PrintLists(lists, "Bridge ", [&](const json& list) {
+      return FormatListing(ReadListing(list, options.chain), options.listing);
     });
   });
 }
 
-int Save(const DaemonOptions& daemon, bool with_counters) {
-  return AskForJson(daemon, "list", {}, [&](const nlohmann::json& lists) {
-    return PrintLists(lists, "# Bridge ", [&](const nlohmann::json& list) {
-      return FormatSaved(ListReader(list).Read(""), with_counters);
-    });
+ExitCode Save(const DaemonOptions& daemon, bool with_counters,
+              const OutputOptions& output) {
+  return AskForJson(daemon, "list", {}, [&](const json& lists) {
+    const auto save = [&](const json& list) {
+      return FormatSaved(ReadListing(list, ""), with_counters);
+    };
+    if (!output.as_json) {
+      return PrintLists(lists, "# Bridge ", save);
+    }
+    json saved = json::array();
+    for (const json& list : lists.is_array() ? lists : json::array({lists})) {
+      saved.push_back({{"bridge", list.at("bridge")}});
+      if (list.contains("error")) {
+        saved.back()["error"] = list.at("error");
+      } else {
+        saved.back()["policy"] = save(list);
+      }
+    }
+    PrintJson(saved);
+    return kExitGood;
   });
 }
 
 // Fails if something is wrong with a bridge.
-int Status(const DaemonOptions& daemon, bool as_json) {
-  return AskForJson(
-      daemon, "status", {"--json"}, [&](const nlohmann::json& bridges) {
-        std::cout << (as_json ? bridges.dump(2) + "\n" : FormatStatus(bridges));
-        for (const nlohmann::json& bridge : bridges) {
-          if (!bridge.at("good").get<bool>()) {
-            return kExitFailed;
-          }
-        }
-        return kExitGood;
-      });
+ExitCode Status(const DaemonOptions& daemon, const OutputOptions& output) {
+  return AskForJson(daemon, "status", {"--json"}, [&](const json& bridges) {
+    if (output.as_json) {
+      PrintJson(bridges);
+    } else {
+      std::cout << FormatStatus(bridges);
+    }
+    for (const json& bridge : bridges) {
+      if (!bridge.at("good").get<bool>()) {
+        return kExitFailed;
+      }
+    }
+    return kExitGood;
+  });
 }
 
 int Main(int argc, char** argv) {
@@ -483,17 +483,28 @@ int Main(int argc, char** argv) {
                  "daemon's bridges if not given")
       ->type_name("BRIDGE");
 
-  const auto add_source = [](CLI::App* command, SourceOptions* options) {
+  OutputOptions output;
+  const auto add_json = [&](CLI::App* command) {
+    command->add_flag("--json", output.as_json, "print JSON");
+  };
+  const auto add_many = [](CLI::App* command, const char* name,
+                           const char* what, const char* value,
+                           std::vector<std::string>* values) {
+    command->add_option(name, *values, what)
+        ->type_name(value)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  const auto add_sets = [&](CLI::App* command, SourceOptions* options) {
+    add_many(command, "--sets", "sets for -m set, in the format of ipset save",
+             "FILE", &options->set_files);
+  };
+  const auto add_source = [&](CLI::App* command, SourceOptions* options) {
     command
         ->add_option("FILE", options->file, "the policy; - for standard input")
         ->required()
         ->type_name("");
-    command
-        ->add_option("--sets", options->set_files,
-                     "sets for -m set, in the format of ipset save")
-        ->type_name("FILE")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    add_sets(command, options);
     command
         ->add_option("--max-flows", options->max_flows,
                      "refuse a policy that takes more flows")
@@ -503,11 +514,13 @@ int Main(int argc, char** argv) {
   SourceOptions check_options;
   CLI::App* check = app.add_subcommand("check", "Check a policy file");
   add_source(check, &check_options);
+  add_json(check);
 
   CompileOptions compile_options;
   CLI::App* compile = app.add_subcommand(
       "compile", "Show what a policy file becomes, without a switch");
   add_source(compile, &compile_options.source);
+  add_json(compile);
   compile
       ->add_option("--stage", compile_options.stage,
                    "how far to go; flows are in the syntax of ovs-ofctl(8)")
@@ -515,34 +528,87 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   compile->add_flag("--stats", compile_options.statistics,
                     "show how many flows each rule takes");
-  compile
-      ->add_option("--port", compile_options.ports,
-                   "the OpenFlow number of a port that -i names")
-      ->type_name("NAME=N")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_many(compile, "--port", "the OpenFlow number of a port that rules name",
+           "NAME=N", &compile_options.ports);
   compile->add_option("--table", compile_options.table, "the tap table")
       ->check(CLI::Range(1, 253))
       ->capture_default_str();
 
-  ListingOptions listing;
-  bool as_json = false;
-  std::string list_chain;
+  SourceOptions import_options;
+  ImportOptions import_how;
+  CLI::App* importer = app.add_subcommand(
+      "import", "Make a policy of the output of iptables-save");
+  importer
+      ->add_option("FILE", import_options.file,
+                   "what iptables-save, ip6tables-save or both wrote; by "
+                   "default, or if -, standard input")
+      ->type_name("");
+  add_sets(importer, &import_options);
+  importer->add_flag("--widen", import_how.widen,
+                     "where a match has no place in a policy, mirror more");
+  const auto set_family = [&](Family family) {
+    return [&import_how, family](int64_t) { import_how.family = family; };
+  };
+  CLI::Option* v4 =
+      importer->add_flag("-4,--ipv4", set_family(Family::kIpv4),
+                         "iptables-save wrote it, if it does not say so");
+  importer
+      ->add_flag("-6,--ipv6", set_family(Family::kIpv6),
+                 "ip6tables-save wrote it, if it does not say so")
+      ->excludes(v4);
+  add_json(importer);
+
+  ExplainOptions explain_options;
+  explain_options.source.file.clear();
+  CLI::App* explain = app.add_subcommand(
+      "explain", "Say what a policy does with a packet, and why");
+  explain
+      ->add_option("PACKET", explain_options.packet,
+                   "the packet, like 'in_port=vnet0,tcp,ip_src=10.0.0.1,"
+                   "tp_dst=443,len=1500', in the syntax of ovs-ofctl(8); or "
+                   "with --in-port, a file as tcpdump -w writes it")
+      ->required()
+      ->type_name("");
+  explain
+      ->add_option("--in-port", explain_options.in_port,
+                   "PACKET is a file; the port by which its packets enter")
+      ->type_name("PORT");
+  add_many(explain, "--output", "a port by which the packet leaves", "PORT",
+           &explain_options.outputs);
+  explain
+      ->add_option("--policy", explain_options.source.file,
+                   "the policy; by default, what the daemon has in force")
+      ->type_name("FILE");
+  add_sets(explain, &explain_options.source);
+  add_many(explain, "--port",
+           "the number of a port that PACKET has as a number", "NAME=N",
+           &explain_options.ports);
+  add_json(explain);
+
+  ListOptions list_options;
+  ListingOptions& listing = list_options.listing;
   CLI::App* list =
       app.add_subcommand("list", "Show the rules in force, like iptables -L");
-  list->add_option("CHAIN", list_chain, "only this chain")->type_name("");
+  list->add_option("CHAIN", list_options.chain, "only this chain")
+      ->type_name("");
   list->add_flag("-v,--verbose", listing.verbose, "counters and ports, too");
   list->add_flag("-n,--numeric", listing.numeric,
                  "numbers instead of names of protocols and services");
   list->add_flag("-x,--exact", listing.exact, "counters in full");
   list->add_flag("--line-numbers", listing.line_numbers,
                  "the number of each rule in its chain");
-  list->add_flag("--json", as_json, "as JSON, all chains");
+  CLI::Option* format =
+      list->add_option("-f,--format", list_options.format,
+                       "a table of all rules, in a format of ovs-vsctl(8)")
+          ->check(CLI::IsMember({"table", "list", "json", "csv", "html"}));
+  list->add_flag("--json", output.as_json, "print JSON, of all chains")
+      ->excludes(format);
 
   bool with_counters = false;
   CLI::App* save = app.add_subcommand(
       "save", "Print the policy in force, like iptables-save");
   save->add_flag("-c,--counters", with_counters, "with counters");
+  add_json(save);
 
   CLI::App* zero = app.add_subcommand("zero", "Set all counters to 0");
   CLI::App* reload = app.add_subcommand(
@@ -552,7 +618,9 @@ int Main(int argc, char** argv) {
       "clear", "End the mirroring: remove the flows, until the next reload");
   CLI::App* status = app.add_subcommand(
       "status", "Show what the daemon is doing; fails if something is wrong");
-  status->add_flag("--json", as_json, "as JSON");
+  for (CLI::App* command : {zero, reload, clear, status}) {
+    add_json(command);
+  }
 
   try {
     app.parse(argc, argv);
@@ -560,21 +628,28 @@ int Main(int argc, char** argv) {
     return app.exit(e) == 0 ? kExitGood : kExitUsage;
   }
   if (*check) {
-    return Check(check_options);
+    return Check(check_options, output);
   } else if (*compile) {
+    compile_options.output = output;
     return Compile(compile_options);
+  } else if (*importer) {
+    return Import(import_options, import_how, output);
+  } else if (*explain) {
+    explain_options.output = output;
+    return ExplainPackets(daemon, explain_options);
   } else if (*list) {
-    return List(daemon, list_chain, as_json, listing);
+    list_options.output = output;
+    return List(daemon, list_options);
   } else if (*save) {
-    return Save(daemon, with_counters);
+    return Save(daemon, with_counters, output);
   } else if (*zero) {
-    return AskAndPrint(daemon, "zero");
+    return AskAndPrint(daemon, "zero", output);
   } else if (*reload) {
-    return AskAndPrint(daemon, "reload");
+    return AskAndPrint(daemon, "reload", output);
   } else if (*clear) {
-    return AskAndPrint(daemon, "clear");
+    return AskAndPrint(daemon, "clear", output);
   } else if (*status) {
-    return Status(daemon, as_json);
+    return Status(daemon, output);
   }
   return kExitUsage;
 }

@@ -45,6 +45,7 @@ extern "C" {
 #include "ofp-version-opt.h"
 #include "socket-util.h"
 #include "stream-ssl.h"
+#include "table.h"
 #include "timeval.h"
 #include "unixctl.h"
 }

@@ -89,7 +89,9 @@ TokenLine ScanLine(std::string_view line, int number,
   }
 }
 
-const char* KindName(TokenKind kind) {
+}  // namespace
+
+std::string_view TokenKindName(TokenKind kind) {
   switch (kind) {
     case TokenKind::kTable:
       return "table";
@@ -106,8 +108,6 @@ const char* KindName(TokenKind kind) {
   }
   return "";
 }
-
-}  // namespace
 
 std::string Quoted(const Token& token) { return "'" + token.text + "'"; }
 
@@ -158,7 +158,7 @@ std::string FormatTokens(const std::vector<TokenLine>& lines) {
     for (const Token& token : line) {
       s += std::to_string(token.where.line) + ":" +
            std::to_string(token.where.offset + 1) + "\t" +
-           KindName(token.kind) + "\t" + token.text + "\n";
+           std::string(TokenKindName(token.kind)) + "\t" + token.text + "\n";
     }
   }
   return s;

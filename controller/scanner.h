@@ -26,6 +26,9 @@ enum class TokenKind {
   kString,    // A word that was quoted.
 };
 
+// "table", "chain" and so on.
+std::string_view TokenKindName(TokenKind kind);
+
 struct Token {
   TokenKind kind = TokenKind::kWord;
   std::string text;  // Without quotes, escapes resolved.
