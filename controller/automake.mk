@@ -134,6 +134,9 @@ controller_ovs_rmirrorctl_LDADD = \
 	$(OVS_LIBS)
 $(controller_ovs_rmirrorctl_OBJECTS): | $(OVS_STAMP)
 
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = controller/bash-completion/ovs-rmirrorctl
+
 dist_man_MANS += \
 	controller/ovs-rmirror.policy.5 \
 	controller/ovs-rmirrorctl.8 \
