@@ -48,6 +48,16 @@ def write(path, text):
     return path
 
 
+def wait_for_controller(ovs):
+    """Waits until the controller answers and the switch is as it should be."""
+    def is_up_to_date():
+        try:
+            return "state: up to date" in ovs.rmirrorctl("status")
+        except lab.Failure:
+            return False
+    lab.until(is_up_to_date, "the controller has to come up", 60)
+
+
 class Iptables:
     """One of the two iptables, in a namespace of its own."""
 
@@ -121,13 +131,7 @@ class Mirror:
         self.changed = policies.mirror_policy(count, changed=count // 2)
         self.policy = write(self.directory / "policy", self.empty)
         self.controller = self.ovs.rmirrord(str(self.policy))
-        lab.until(self._is_up_to_date, "the controller has to come up", 60)
-
-    def _is_up_to_date(self):
-        try:
-            return "state: up to date" in self.ovs.rmirrorctl("status")
-        except lab.Failure:
-            return False
+        wait_for_controller(self.ovs)
 
     def stop(self):
         self.controller.terminate()

@@ -11,6 +11,7 @@ import pathlib
 import random
 import re
 
+import control
 import frames
 import lab
 import policies
@@ -175,9 +176,7 @@ def run(options, directory):
         policy = pathlib.Path(directory) / "policy"
         policy.write_text("*rmirror\nCOMMIT\n", encoding="utf-8")
         bench.ovs.rmirrord(str(policy))
-        lab.until(lambda: "rmirror-ingress-table" in bench.ovs.vsctl(
-            "get", "bridge", "br0", "other_config"),
-            "the controller has to set the tap table", 60)
+        control.wait_for_controller(bench.ovs)
         bench.ovs.rmirrorctl("clear")
         plain = {version: count(bench, *sent[version]) for version in sent}
         sizes = options.rules or RULES
