@@ -30,6 +30,9 @@ constexpr KnownProtocol kKnownProtocols[] = {
     {"esp", IPPROTO_ESP},
     {"ah", IPPROTO_AH},
     {"gre", IPPROTO_GRE},
+    {"mobility-header", IPPROTO_MH},
+    {"ipv6-mh", IPPROTO_MH},
+    {"mh", IPPROTO_MH},
 };
 
 struct KnownIcmpType {
@@ -150,7 +153,7 @@ std::optional<uint8_t> ProtocolByName(const std::string& name) {
     }
   }
   const protoent* entry = getprotobyname(name.c_str());
-  if (entry && entry->p_proto > 0 && entry->p_proto <= 255) {
+  if (entry && entry->p_proto >= 0 && entry->p_proto <= 255) {
     return static_cast<uint8_t>(entry->p_proto);
   }
   return std::nullopt;

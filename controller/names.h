@@ -15,8 +15,8 @@
 
 namespace ovs_rmirror {
 
-// The IP protocol `name`.  The names that iptables knows by itself are known
-// without /etc/protocols, too.
+// The IP protocol `name`; 0, "ip", stands for all.  The names that iptables
+// knows by itself are known without /etc/protocols, too.
 std::optional<uint8_t> ProtocolByName(const std::string& name);
 
 // The name that iptables shows for `protocol`: "tcp", "ipv6-icmp"; its number

@@ -9,6 +9,7 @@ tests_unit_rmirror_unit_CPPFLAGS = \
 	-I$(top_srcdir) $(OVS_CPPFLAGS) $(GTEST_CPPFLAGS)
 tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/address_test.cc \
+	tests/unit/clauses_test.cc \
 	tests/unit/controller_test.cc \
 	tests/unit/counters_test.cc \
 	tests/unit/diagnostic_test.cc \
@@ -27,6 +28,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/last_good_test.cc \
 	tests/unit/listing_test.cc \
 	tests/unit/masked_test.cc \
+	tests/unit/names_test.cc \
 	tests/unit/parser_test.cc \
 	tests/unit/policy_file_test.cc \
 	tests/unit/probability_test.cc \

@@ -132,6 +132,15 @@ TEST(Flows, OfManySourcesAndPortsAreASumAndNoProduct) {
             1101u);
 }
 
+TEST(Flows, OfManySourcesAndPortsAreASumAtEgress) {
+  const Compiled compiled =
+      Compile("-A FORWARD -o two -p tcp -s " + Sources(1000) +
+              " -m multiport --dports " + Ports(100) +
+              " -j RMIRROR --target 192.0.2.9\n");
+  EXPECT_EQ(compiled.tap.flows_of_rule[0], 1101u);
+  EXPECT_LT(compiled.tap.flows.size(), 1120u);
+}
+
 TEST(Flows, OfANegatedAddressAreNotMultipliedByTheRestOfTheRule) {
   EXPECT_EQ(
       MatchesOf("-A PREROUTING ! -s 2001:db8::1 -p tcp --dport 1:65534").size(),

@@ -134,6 +134,7 @@ TEST(Rules, KnowProtocolsByNameAndNumber) {
 TEST(Rules, TakeProtocolAllAsNoMatch) {
   EXPECT_FALSE(ReadRule("-A OUTPUT -p all -j DROP").matches.MatchesLayer3());
   EXPECT_FALSE(ReadRule("-A OUTPUT -p 0 -j DROP").matches.MatchesLayer3());
+  EXPECT_FALSE(ReadRule("-A OUTPUT -p ip -j DROP").matches.MatchesLayer3());
   EXPECT_EQ(Complaint("-A OUTPUT ! -p all -j DROP"),
             "a rule that excludes every protocol can never match [!]");
 }
