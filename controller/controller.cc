@@ -457,19 +457,78 @@ void Controller::FinishSynchronization(const std::string& error,
 }
 
 void Controller::List(Done done) {
+  Answer(std::move(done), [this](const SwitchState& state) {
+    return FormatJson(ListAsJson(state));
+  });
+}
+
+void Controller::Save(bool with_counters, Done done) {
+  Answer(std::move(done), [this, with_counters](const SwitchState& state) {
+    return FormatSaved(ListChains(state), with_counters);
+  });
+}
+
+// Calls `done` with what `format` makes of the switch's state.
+void Controller::Answer(Done done,
+                        std::function<std::string(const SwitchState&)> format) {
   if (!connection_->IsConnected()) {
     done(false, options_.bridge + ": " + connection_->Describe() + "\n");
     return;
   }
   connection_->ReadState(
-      [this, done = std::move(done)](const std::string& error,
-                                     const SwitchState& state) {
+      [this, done = std::move(done), format = std::move(format)](
+          const std::string& error, const SwitchState& state) {
         if (error.empty()) {
-          done(true, FormatJson(ListAsJson(state)));
+          done(true, format(state));
         } else {
           done(false, options_.bridge + ": " + error + "\n");
         }
       });
+}
+
+// The rules in force and their counters; nothing if there is no policy.
+std::vector<ListedChain> Controller::ListChains(
+    const SwitchState& state) const {
+  if (!loaded_ || loaded_->program.ids.size() != loaded_->policy.rules.size()) {
+    return {};
+  }
+  const Policy& policy = loaded_->policy;
+  CookieCounters counters = SumByCookie(state.flows);
+  for (const auto& [cookie, carried] : carried_) {
+    counters[cookie] += carried;
+  }
+  const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters);
+
+  std::vector<ListedChain> chains;
+  std::map<std::string, size_t> index;  // Into `chains`.
+  const auto append = [&](const std::string& name) {
+    index[name] = chains.size();
+    chains.emplace_back();
+    chains.back().chain = name;
+    chains.back().policy.reset();
+  };
+  for (const Chain chain : kChains) {
+    append(std::string(ChainName(chain)));
+    const auto chain_policy = policy.chain_policies.find(chain);
+    chains.back().policy = chain_policy == policy.chain_policies.end()
+                               ? Verdict::kAccept
+                               : chain_policy->second;
+    chains.back().counters = counts.chains.at(chain);
+  }
+  for (const std::string& chain : policy.user_chains) {
+    append(chain);
+  }
+  for (size_t r = 0; r < policy.rules.size(); r++) {
+    const Rule& rule = policy.rules[r];
+    const bool dormant =
+        std::binary_search(loaded_->dormant.begin(), loaded_->dormant.end(), r);
+    chains[index.at(rule.chain)].rules.push_back(
+        {rule, counts.rules[r], dormant});
+    if (const Jump* jump = rule.jump()) {
+      chains[index.at(jump->chain)].references++;
+    }
+  }
+  return chains;
 }
 
 nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
@@ -479,56 +538,33 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
                 {{"ingress", options_.tables.ingress},
                  {"egress", options_.tables.egress}}},
                {"policy", options_.policy_file},
-               {"chains", json::array()}};
-  if (!loaded_ || loaded_->program.ids.size() != loaded_->policy.rules.size()) {
-    return list;
-  }
-  const Policy& policy = loaded_->policy;
-  CookieCounters counters = SumByCookie(state.flows);
-  for (const auto& [cookie, carried] : carried_) {
-    counters[cookie] += carried;
-  }
-  const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters);
-
-  const auto list_rules = [&](const std::string& chain) {
-    json rules = json::array();
-    for (size_t r = 0; r < policy.rules.size(); r++) {
-      const Rule& rule = policy.rules[r];
-      if (rule.chain != chain) {
-        continue;
-      }
-      const bool dormant = std::binary_search(loaded_->dormant.begin(),
-                                              loaded_->dormant.end(), r);
-      json entry = {{"line", rule.where.line},
-                    {"rule", FormatRule(rule)},
-                    {"packets", counts.rules[r].packets},
-                    {"bytes", counts.rules[r].bytes},
-                    {"dormant", dormant}};
-      if (const Mirror* mirror = rule.mirror()) {
-        entry["action"] = FormatMirror(*mirror);
-      }
-      rules.push_back(std::move(entry));
+               {"chains", json::array()},
+               // What a reader needs to understand the rules by itself.
+               {"sets", json::array()}};
+  for (const ListedChain& chain : ListChains(state)) {
+    json entry = {{"chain", chain.chain}, {"rules", json::array()}};
+    if (chain.policy) {
+      entry["policy"] = VerdictName(*chain.policy);
+      entry["packets"] = chain.counters.packets;
+      entry["bytes"] = chain.counters.bytes;
     }
-    return rules;
-  };
-  for (const Chain chain : kChains) {
-    const auto chain_policy = policy.chain_policies.find(chain);
-    list["chains"].push_back(
-        {{"chain", ChainName(chain)},
-         {"policy", VerdictName(chain_policy == policy.chain_policies.end()
-                                    ? Verdict::kAccept
-                                    : chain_policy->second)},
-         {"packets", counts.chains.at(chain).packets},
-         {"bytes", counts.chains.at(chain).bytes},
-         {"rules", list_rules(std::string(ChainName(chain)))}});
+    for (const ListedRule& listed : chain.rules) {
+      json rule = {{"line", listed.rule.where.line},
+                   {"rule", FormatRule(listed.rule)},
+                   {"packets", listed.counters.packets},
+                   {"bytes", listed.counters.bytes},
+                   {"dormant", listed.dormant}};
+      if (const Mirror* mirror = listed.rule.mirror()) {
+        rule["action"] = FormatMirror(*mirror);
+      }
+      entry["rules"].push_back(std::move(rule));
+    }
+    list["chains"].push_back(std::move(entry));
   }
-  for (const std::string& chain : policy.user_chains) {
-    list["chains"].push_back({{"chain", chain}, {"rules", list_rules(chain)}});
-  }
-  // What a reader needs to understand the rules by itself.
-  list["sets"] = json::array();
-  for (const auto& [name, type] : SetsOf(policy)) {
-    list["sets"].push_back(type);
+  if (loaded_) {
+    for (const auto& [name, type] : SetsOf(loaded_->policy)) {
+      list["sets"].push_back(type);
+    }
   }
   return list;
 }

@@ -14,6 +14,7 @@
 
 #include "controller/counters.h"
 #include "controller/flows.h"
+#include "controller/listing.h"
 #include "controller/pace.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
@@ -62,6 +63,9 @@ class Controller {
   // Says the rules in force and their counters, as JSON.
   void List(Done done);
 
+  // Says them in the form of iptables-save, with counters if wanted.
+  void Save(bool with_counters, Done done);
+
   // Whether there is a policy that the switch is, or will be, brought to.
   bool HasPolicy() const { return loaded_.has_value(); }
 
@@ -93,6 +97,8 @@ class Controller {
                        const PortNumbers& ports) const;
   void FinishSynchronization(const std::string& error,
                              const std::string& summary);
+  void Answer(Done done, std::function<std::string(const SwitchState&)> format);
+  std::vector<ListedChain> ListChains(const SwitchState& state) const;
   nlohmann::json ListAsJson(const SwitchState& state) const;
 
   const Options options_;

@@ -145,6 +145,23 @@ void MirroredBridges::List(const std::string& name, Done done) {
       });
 }
 
+void MirroredBridges::Save(const std::string& name, bool with_counters,
+                           Done done) {
+  const bool several = Find(name).size() > 1;
+  ForEach(
+      name,
+      [=](MirroredBridge& bridge, Done one) {
+        const std::string head =
+            several ? "# Bridge " + bridge.name() + "\n" : "";
+        bridge.controller().Save(
+            with_counters,
+            [head, one = std::move(one)](bool good, const std::string& text) {
+              one(good, good ? head + text : text);
+            });
+      },
+      std::move(done));
+}
+
 nlohmann::json MirroredBridges::Status(const std::string& name) const {
   nlohmann::json status = nlohmann::json::array();
   for (const MirroredBridge* bridge : Find(name)) {

@@ -44,6 +44,10 @@ class MirroredBridges {
   // there.
   void List(const std::string& bridge, Done done);
 
+  // Says what Controller::Save() says, of several bridges each after a comment
+  // with its name.
+  void Save(const std::string& bridge, bool with_counters, Done done);
+
   // An array: see FormatStatus().  Empty if there is no such bridge.
   nlohmann::json Status(const std::string& bridge) const;
 

@@ -390,10 +390,25 @@ std::string BridgeArgument(int argc, const char** argv) {
   return argc > 1 ? argv[argc - 1] : "";
 }
 
+// Whether the first word of a command is the option `name`, or `short_name`.
+bool HasOption(int argc, const char** argv, const std::string& name,
+               const std::string& short_name = "") {
+  return argc > 1 && (argv[1] == name || argv[1] == short_name);
+}
+
+// save [-c] [BRIDGE]
+void ReplySave(struct unixctl_conn* conn, int argc, const char** argv,
+               void* aux) {
+  const bool with_counters = HasOption(argc, argv, "--counters", "-c");
+  BridgesOf(aux).Save(
+      BridgeArgument(argc - with_counters, argv + with_counters), with_counters,
+      ReplyTo(conn));
+}
+
 // status [--json] [BRIDGE]
 void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
                  void* aux) {
-  const bool as_json = argc > 1 && std::string(argv[1]) == "--json";
+  const bool as_json = HasOption(argc, argv, "--json");
   const std::string bridge = BridgeArgument(argc - as_json, argv + as_json);
   const nlohmann::json status = BridgesOf(aux).Status(bridge);
   if (status.empty()) {
@@ -430,6 +445,7 @@ void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
         BridgesOf(aux).List(BridgeArgument(argc, argv), ReplyTo(conn));
       },
       bridges);
+  unixctl_command_register("save", "[-c] [BRIDGE]", 0, 2, ReplySave, bridges);
   unixctl_command_register("status", "[--json] [BRIDGE]", 0, 2, ReplyStatus,
                            bridges);
   unixctl_command_register(

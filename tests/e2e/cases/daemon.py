@@ -197,6 +197,39 @@ def commands(bench):
               "what zero -b br9 says")
 
 
+@case("ovs-appctl gives the daemon the same commands")
+def appctl(bench):
+    def ask(*words, expect_failure=False):
+        return bench.ovs.appctl("-t", "ovs-rmirrord", *words,
+                                expect_failure=expect_failure)
+
+    with two_bridges(bench) as (_, paths):
+        for bridge in BRIDGES:
+            equal(ask("save", bridge),
+                  bench.ovs.rmirrorctl("save", "-b", bridge), "save " + bridge)
+        equal(ask("save"), bench.ovs.rmirrorctl("save").replace("\n\n", "\n"),
+              "save")
+        bench.mirror([frames.udp(100, 1000)])
+        until(lambda: "[1:100] -A PREROUTING" in ask("save", "-c", "br0"),
+              "save -c has to show the counters")
+        ask("zero", "br0")
+        until(lambda: "[0:0] -A PREROUTING" in ask("save", "-c", "br0"),
+              "zero has to set the counters to 0")
+        equal([entry["bridge"] for entry in json.loads(ask("list"))],
+              list(BRIDGES), "bridges of list")
+        equal([entry["good"] for entry in json.loads(ask("status", "--json"))],
+              [True, True], "what status --json says")
+        check("bridge: br0" in ask("status", "br0"), "status has to show br0")
+        write(paths[0], rule(3))
+        ask("reload")
+        mirrors(bench, 3)
+        ask("clear", "br0")
+        mirrors(bench)
+        equal(ask("save", "br0"), bench.ovs.rmirrorctl("save", "-b", "br0"),
+              "save without a policy")
+        ask("reload", "br9", expect_failure=True)
+
+
 @case("a bad policy of one bridge does not hurt the others")
 def one_bad_policy(bench):
     with two_bridges(bench) as (_, paths):
