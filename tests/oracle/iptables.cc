@@ -27,6 +27,7 @@ namespace {
 // and a bit for each session.
 constexpr uint32_t kInMacSet = 0x200;
 constexpr int kMacShift = 10, kVlanShift = 12, kSessionShift = 16;
+constexpr uint32_t kLater = 0x8000;
 constexpr uint32_t kMacMask = 3u << kMacShift, kVlanMask = 7u << kVlanShift;
 constexpr uint32_t kSessionMask = 0xffff0000;
 
@@ -94,7 +95,8 @@ uint32_t MarkOf(const Packet& packet) {
   // The set of MAC addresses holds 02:00:00:00:00:01 and :02.
   const bool in_set =
       packet.dl_src == 0x020000000001 || packet.dl_src == 0x020000000002;
-  return packet.mark | (in_set ? kInMacSet : 0) |
+  const bool later = packet.family == Family::kIpv6 && packet.later_fragment;
+  return packet.mark | (in_set ? kInMacSet : 0) | (later ? kLater : 0) |
          CodeOfMac(packet.dl_src) << kMacShift |
          CodeOfVlan(packet.vlan) << kVlanShift;
 }
@@ -186,15 +188,30 @@ std::vector<std::string> FormatAlternatives(Matches m, Family family,
     }
   }
   std::vector<std::string> result;
-  const auto sources = Expand(m.source), destinations = Expand(m.destination);
-  for (const auto& source : sources) {
-    for (const auto& destination : destinations) {
-      m.source = source;
-      m.destination = destination;
-      for (const std::string& out : outs) {
-        result.push_back(text + out + FormatMatches(m));
+  const auto add = [&](const std::string& before) {
+    const auto sources = Expand(m.source), destinations = Expand(m.destination);
+    for (const auto& source : sources) {
+      for (const auto& destination : destinations) {
+        Matches one = m;
+        one.source = source;
+        one.destination = destination;
+        for (const std::string& out : outs) {
+          result.push_back(before + text + out + FormatMatches(one));
+        }
       }
     }
+  };
+  if (family == Family::kIpv6 && m.protocol) {
+    // ip6tables takes a later fragment's protocol from its fragment header; for
+    // a switch it is that of this header.
+    add(MarkOption(true, kLater, kLater));
+    if ((m.protocol->protocol == IPPROTO_FRAGMENT) != m.protocol->negated &&
+        !m.MatchesTransport()) {
+      m.protocol.reset();
+      add(MarkOption(false, kLater, kLater));
+    }
+  } else {
+    add("");
   }
   return result;
 }

@@ -53,6 +53,10 @@ Policy GenerateCommonPolicy() {
   }
   for (Rule& rule : policy.rules) {
     Matches& m = rule.matches;
+    if (m.icmp && m.icmp->family == Family::kIpv4 && OneIn(6)) {
+      m.icmp->type.reset();
+      m.icmp->code.reset();
+    }
     // iptables makes a rule for each address of a list, and jumps as often as
     // these match.
     if (rule.jump()) {

@@ -10,6 +10,11 @@ namespace ovs_rmirror {
 
 namespace {
 
+// Protocols, and extension headers of IPv6.
+constexpr uint8_t kHopByHop = 0, kUdp = 17, kRouting = 43, kFragment = 44,
+                  kEsp = 50, kAuthentication = 51, kNoNextHeader = 59,
+                  kDestinationOptions = 60;
+
 void Put(Bytes* bytes, uint64_t value, int size) {
   for (int i = size - 1; i >= 0; i--) {
     bytes->push_back(static_cast<uint8_t>(value >> (8 * i)));
@@ -108,19 +113,36 @@ Bytes Ipv4(const WirePacket& packet) {
 
 Bytes Ipv6(const WirePacket& packet) {
   const Packet& p = packet.seen;
-  constexpr uint8_t kDestinationOptions = 60, kFragment = 44;
-  const bool fragment = packet.first_fragment || p.later_fragment;
-  const uint8_t behind_options = fragment ? kFragment : p.nw_proto;
-  Bytes behind;
-  if (packet.options) {
-    Put(&behind, behind_options, 1);
-    Put(&behind, 0x00'01'04'00'00'00'00, 7);  // 8 bytes, all of them PadN.
+  // A later fragment does not say its protocol to a switch, but it has one.
+  const uint8_t protocol = p.later_fragment ? kUdp : p.nw_proto;
+  std::vector<uint8_t> headers = packet.extensions;
+  if (packet.first_fragment || p.later_fragment) {
+    headers.push_back(kFragment);
   }
-  if (fragment) {
-    Put(&behind, p.nw_proto, 1);
-    Put(&behind, 0, 1);
-    Put(&behind, p.later_fragment ? 185 << 3 : 1, 2);
-    Put(&behind, 0x12345678, 4);
+  headers.push_back(protocol);
+  Bytes behind;
+  for (size_t i = 0; i + 1 < headers.size(); i++) {
+    Put(&behind, headers[i + 1], 1);
+    switch (headers[i]) {
+      case kFragment:
+        Put(&behind, 0, 1);
+        Put(&behind, p.later_fragment ? 185 << 3 : 1, 2);
+        Put(&behind, 0x12345678, 4);
+        break;
+      case kAuthentication:
+        Put(&behind, 4, 1);  // 24 bytes.
+        Put(&behind, 0, 2);
+        Fill(&behind, 20);
+        break;
+      case kRouting:
+        Put(&behind, 0, 1);        // 8 bytes.
+        Put(&behind, 0x04'00, 2);  // No segments are left.
+        Put(&behind, 0, 4);
+        break;
+      default:
+        Put(&behind, 0x00'01'04'00'00'00'00, 7);  // 8 bytes, PadN.
+        break;
+    }
   }
   const Bytes payload = Transport(packet);
   behind.insert(behind.end(), payload.begin(), payload.end());
@@ -129,7 +151,7 @@ Bytes Ipv6(const WirePacket& packet) {
   Put(&bytes,
       0x60000000u | static_cast<uint32_t>(p.dscp << 2 | packet.ecn) << 20, 4);
   Put(&bytes, behind.size(), 2);
-  Put(&bytes, packet.options ? kDestinationOptions : behind_options, 1);
+  Put(&bytes, headers[0], 1);
   Put(&bytes, packet.ttl, 1);
   PutAddress(&bytes, Family::kIpv6, p.nw_src);
   PutAddress(&bytes, Family::kIpv6, p.nw_dst);
@@ -180,10 +202,11 @@ Bytes WirePacket::UntaggedFrame() const { return EthernetFrame(*this, false); }
 
 namespace {
 
-std::string FormatPorts(const std::vector<uint32_t>& ports) {
+template <typename T>
+std::string FormatNumbers(const std::vector<T>& numbers) {
   std::string s;
-  for (const uint32_t port : ports) {
-    s += (s.empty() ? "" : "/") + std::to_string(port);
+  for (const T number : numbers) {
+    s += (s.empty() ? "" : "/") + std::to_string(number);
   }
   return s;
 }
@@ -192,8 +215,9 @@ std::string FormatPorts(const std::vector<uint32_t>& ports) {
 
 std::string FormatWirePacket(const WirePacket& packet) {
   std::string s = FormatPacket(packet.seen) +
-                  ",out_ports=" + FormatPorts(packet.out_ports) +
+                  ",out_ports=" + FormatNumbers(packet.out_ports) +
                   (packet.options ? ",options" : "") +
+                  ",extensions=" + FormatNumbers(packet.extensions) +
                   (packet.first_fragment ? ",first" : "") +
                   ",padding=" + std::to_string(packet.padding) + " ";
   for (const uint8_t byte : packet.Frame()) {
@@ -226,13 +250,24 @@ WirePacket GenerateWirePacket() {
   if (!p.family) {
     return packet;
   }
-  packet.options = OneIn(5);
+  if (p.nw_proto == 200) {
+    p.nw_proto = OneOf<uint8_t>({kEsp, kNoNextHeader, 200});
+  }
   packet.tcp_options = OneIn(2);
   packet.first_fragment = !p.later_fragment && OneIn(8);
-  if (*p.family == Family::kIpv6) {
-    // ip6tables knows the protocol of a later fragment, a switch does not.
-    packet.first_fragment |= p.later_fragment;
-    p.later_fragment = false;
+  if (*p.family == Family::kIpv4) {
+    packet.options = OneIn(5);
+  } else {
+    // In the order of RFC 8200.
+    for (const uint8_t header :
+         {kHopByHop, kRouting, kAuthentication, kDestinationOptions}) {
+      if (OneIn(8)) {
+        packet.extensions.push_back(header);
+      }
+    }
+    if (p.later_fragment) {
+      p.nw_proto = kFragment;
+    }
   }
   if (packet.out_ports[0] == kPortLocal) {
     // What Linux would not let in, or put together from fragments before.

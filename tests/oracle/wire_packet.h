@@ -30,7 +30,8 @@ struct WirePacket {
   std::vector<uint32_t> out_ports = {kPortLocal};  // Where it leaves.
   uint8_t ttl = 64;                                // Or hop limit.
   uint8_t ecn = 0;                                 // 0 to 3.
-  bool options = false;  // IPv4 options, or an extension header.
+  bool options = false;                            // Of IPv4.
+  std::vector<uint8_t> extensions;  // Headers of IPv6, by their numbers.
   bool tcp_options = false;
   bool first_fragment = false;  // More of it would follow.
   uint16_t payload = 0;         // Bytes behind the headers.
