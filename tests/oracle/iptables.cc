@@ -147,6 +147,8 @@ std::vector<std::string> FormatAlternatives(Matches m, Family family,
     return {};
   }
   m.ipv4 = m.ipv6 = true;
+  // What a rule counts in a switch, dice do not change.
+  m.statistic.reset();
   std::string text;
   if (m.mark) {
     text += MarkOption(m.mark->negated, m.mark->mark.value,

@@ -53,6 +53,7 @@ Policy GenerateCommonPolicy() {
   }
   for (Rule& rule : policy.rules) {
     Matches& m = rule.matches;
+    m.limit.reset();
     if (m.icmp && m.icmp->family == Family::kIpv4 && OneIn(6)) {
       m.icmp->type.reset();
       m.icmp->code.reset();
@@ -209,6 +210,7 @@ std::vector<Policy> ShrinkPolicy(const Policy& policy) {
     without([](Matches* m) { m->dscp.reset(); });
     without([](Matches* m) { m->mark.reset(); });
     without([](Matches* m) { m->sets.clear(); });
+    without([](Matches* m) { m->statistic.reset(); });
     without([](Matches* m) {
       if (!m->MatchesTransport()) {
         m->protocol.reset();
