@@ -70,6 +70,19 @@ void AppendResets(const std::vector<SwitchFlow>& wanted,
   }
 }
 
+// What the meters of rules have held back.
+MeterCounters CountOverLimit(const SwitchState& state) {
+  std::map<uint32_t, Counters> by_number;
+  for (const SwitchMeter& meter : state.meters) {
+    by_number[meter.number] = {meter.packets, meter.bytes};
+  }
+  MeterCounters counters;
+  for (const auto& [rule, number] : FindMeters(state.flows)) {
+    counters[rule] = by_number[number];
+  }
+  return counters;
+}
+
 // The taps at which `policy` has rules.
 Taps TapsOf(const Policy& policy) {
   Taps taps;
@@ -217,14 +230,13 @@ void Controller::HandleState(const std::string& error,
     FinishSynchronization(error, "");
     return;
   }
-  std::vector<FlowChange> changes;
+  SwitchChanges changes;
   const std::string plan_error = Plan(state, &changes);
   if (!plan_error.empty() || changes.empty()) {
     FinishSynchronization(plan_error, "nothing to change");
     return;
   }
-  const auto shared =
-      std::make_shared<const std::vector<FlowChange>>(std::move(changes));
+  const auto shared = std::make_shared<const SwitchChanges>(std::move(changes));
   connection_->Apply(*shared, [this, shared](const std::string& apply_error) {
     HandleApplied(apply_error, *shared);
   });
@@ -232,31 +244,36 @@ void Controller::HandleState(const std::string& error,
 
 // Sets `*changes` to what makes a switch in `state` as the policy says.
 // Returns why that is not possible, or an empty string.
-std::string Controller::Plan(const SwitchState& state,
-                             std::vector<FlowChange>* changes) {
+std::string Controller::Plan(const SwitchState& state, SwitchChanges* changes) {
   std::vector<SwitchFlow> wanted;
+  TapFlows tap;
   if (loaded_) {
     Diagnostics diagnostics;
     loaded_->program =
         BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
-    TapFlows tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
-                                options_.max_flows, &diagnostics);
+    tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
+                       options_.max_flows, &diagnostics);
     if (diagnostics.HasErrors()) {
       return diagnostics.Sorted().front().what;
-    } else if (!tap.meters.empty()) {
-      return "rules with -m limit cannot be installed yet";
     }
     LogDormantRules(loaded_->dormant, tap.dormant, state.ports);
     loaded_->dormant = std::move(tap.dormant);
-    for (const Flow& flow : tap.flows) {
-      SwitchFlow text;
-      text.table = options_.tables.of(flow.tap);
-      text.priority = flow.priority;
-      text.cookie = EncodeCookie(flow.cookie);
-      text.match = FormatMatch(flow.match);
-      text.actions = FormatActions(flow.actions, text.table);
-      wanted.push_back(std::move(text));
-    }
+  }
+  MeterNumbers meters;
+  const std::string meter_error =
+      PlanMeters(tap.meters, state.meters, state.max_meters,
+                 FindMeters(state.flows), zeroing_, &meters, &changes->meters);
+  if (!meter_error.empty()) {
+    return meter_error;
+  }
+  for (const Flow& flow : tap.flows) {
+    SwitchFlow text;
+    text.table = options_.tables.of(flow.tap);
+    text.priority = flow.priority;
+    text.cookie = EncodeCookie(flow.cookie);
+    text.match = FormatMatch(flow.match);
+    text.actions = FormatActions(flow.actions, text.table, meters);
+    wanted.push_back(std::move(text));
   }
   flows_ = wanted.size();
 
@@ -275,9 +292,9 @@ std::string Controller::Plan(const SwitchState& state,
   if (!error.empty()) {
     return error;
   }
-  *changes = Difference(wanted, found);
+  changes->flows = Difference(wanted, found);
   if (zeroing_) {
-    AppendResets(wanted, found, changes);
+    AppendResets(wanted, found, &changes->flows);
   }
   return "";
 }
@@ -373,7 +390,7 @@ void Controller::LogDormantRules(const std::vector<size_t>& before,
 }
 
 void Controller::HandleApplied(const std::string& error,
-                               const std::vector<FlowChange>& changes) {
+                               const SwitchChanges& changes) {
   if (!error.empty()) {
     FinishSynchronization(error, "");
     return;
@@ -381,16 +398,20 @@ void Controller::HandleApplied(const std::string& error,
   if (zeroing_) {
     carried_.clear();
   } else {
-    CarryCounters(changes);
+    CarryCounters(changes.flows);
   }
   size_t n[4] = {};
-  for (const FlowChange& change : changes) {
+  for (const FlowChange& change : changes.flows) {
     n[static_cast<int>(change.kind)]++;
   }
-  FinishSynchronization("", std::to_string(n[2]) + " added, " +
-                                std::to_string(n[1]) + " modified, " +
-                                std::to_string(n[0]) + " deleted" +
-                                (n[3] ? ", counters zeroed" : ""));
+  FinishSynchronization(
+      "",
+      std::to_string(n[2]) + " added, " + std::to_string(n[1]) + " modified, " +
+          std::to_string(n[0]) + " deleted" +
+          (n[3] ? ", counters zeroed" : "") +
+          (changes.meters.empty()
+               ? ""
+               : ", " + Count(changes.meters.size(), "meter") + " changed"));
 }
 
 // A rule that stays keeps the counts of those of its flows that went, because
@@ -497,7 +518,8 @@ std::vector<ListedChain> Controller::ListChains(
   for (const auto& [cookie, carried] : carried_) {
     counters[cookie] += carried;
   }
-  const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters);
+  const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters,
+                                            CountOverLimit(state));
 
   std::vector<ListedChain> chains;
   std::map<std::string, size_t> index;  // Into `chains`.

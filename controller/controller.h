@@ -84,11 +84,10 @@ class Controller {
   int64_t TimeOfNextAttempt() const;
   void Synchronize();
   void HandleState(const std::string& error, const SwitchState& state);
-  std::string Plan(const SwitchState& state, std::vector<FlowChange>* changes);
+  std::string Plan(const SwitchState& state, SwitchChanges* changes);
   std::string CanonicalizeUnknown(const std::vector<SwitchFlow>& found,
                                   std::vector<SwitchFlow>* wanted) const;
-  void HandleApplied(const std::string& error,
-                     const std::vector<FlowChange>& changes);
+  void HandleApplied(const std::string& error, const SwitchChanges& changes);
   void CarryCounters(const std::vector<FlowChange>& changes);
   void ReportForeignFlows(size_t foreign);
   std::string FormatTables() const;

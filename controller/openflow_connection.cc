@@ -28,6 +28,7 @@ constexpr int kMaxBackoff = 1;     // Seconds.
 constexpr int kLookAfter = 100;    // Milliseconds.
 static_assert(kOpenFlowVersions == (1u << OFP13_VERSION | 1u << OFP14_VERSION |
                                     1u << OFP15_VERSION));
+constexpr uint16_t kMeterFlags = OFPMF13_PKTPS | OFPMF13_BURST;
 constexpr std::string_view kUnix = "unix:";
 
 // So many messages of a bundle are made before what the connection takes of
@@ -155,6 +156,7 @@ struct Bundle {
   uint32_t id = 0;
   std::map<ovs_be32, std::string> requests;  // What each message is for.
   std::string error;                         // The first one.
+  std::vector<uint32_t> unneeded_meters;     // To be deleted at the end.
   SwitchConnection::ApplyDone done;
 };
 
@@ -178,7 +180,7 @@ class OpenFlowConnection final : public SwitchConnection {
   uint64_t Interference() const override { return interference_; }
   std::string Describe() const override;
   void ReadState(StateDone done) override;
-  void Apply(const std::vector<FlowChange>& changes, ApplyDone done) override;
+  void Apply(const SwitchChanges& changes, ApplyDone done) override;
   std::string Canonicalize(const SwitchFlow& flow, SwitchFlow* result) override;
 
  private:
@@ -203,10 +205,14 @@ class OpenFlowConnection final : public SwitchConnection {
   void ReceiveFlows(const struct ofpbuf* message);
   void ReceiveFlowUpdate(const struct ofpbuf* message);
   void ReceivePorts(const struct ofpbuf* message);
+  void ReceiveMeterFeatures(const struct ofpbuf* message);
+  void ReceiveMeters(const struct ofpbuf* message);
+  void ReceiveMeterCounters(const struct ofpbuf* message);
   void ReceiveError(const struct ofpbuf* message);
   Reading* FindReading(const struct ofpbuf* message);
   void FinishReply(const struct ofpbuf* message);
   void FinishReading(const std::string& error);
+  ovs_be32 SendMeterMod(const MeterChange& change);
   ovs_be32 SendBundleControl(uint32_t id, uint16_t type);
   void EndBundle();
   void FinishBundle(std::string error);
@@ -331,18 +337,20 @@ void OpenFlowConnection::ReceiveRole(const struct ofp_header* header) {
   }
 }
 
-// Asks for news of ports, and for no packets.  A connection to a bridge's
-// management socket gets no messages by itself unless its "miss send length" is
-// set.  The same message sets how the switch treats fragments, so its current
-// configuration comes first.
+// Asks for news of ports and meters, and for no packets.  A connection to a
+// bridge's management socket gets no messages by itself unless its "miss send
+// length" is set.  The same message sets how the switch treats fragments, so
+// its current configuration comes first.
 void OpenFlowConnection::SendAsyncConfig() {
   struct ofputil_async_cfg async = {};
   const uint32_t reasons = 1u << OFPPR_ADD | 1u << OFPPR_DELETE;
   async.primary[OAM_PORT_STATUS] = reasons;
   async.secondary[OAM_PORT_STATUS] = reasons;
+  async.primary[OAM_REQUESTFORWARD] = 1u << OFPRFR_METER_MOD;
   Send(ofputil_encode_set_async_config(
       &async,
-      1u << OAM_PACKET_IN | 1u << OAM_PORT_STATUS | 1u << OAM_FLOW_REMOVED,
+      1u << OAM_PACKET_IN | 1u << OAM_PORT_STATUS | 1u << OAM_FLOW_REMOVED |
+          1u << OAM_REQUESTFORWARD,
       version_));
   Send(ofpraw_alloc(OFPRAW_OFPT_GET_CONFIG_REQUEST, version_, 0));
 }
@@ -403,6 +411,18 @@ void OpenFlowConnection::Receive(const struct ofpbuf* message) {
       break;
     case OFPTYPE_PORT_DESC_STATS_REPLY:
       ReceivePorts(message);
+      break;
+    case OFPTYPE_METER_FEATURES_STATS_REPLY:
+      ReceiveMeterFeatures(message);
+      break;
+    case OFPTYPE_METER_CONFIG_STATS_REPLY:
+      ReceiveMeters(message);
+      break;
+    case OFPTYPE_METER_STATS_REPLY:
+      ReceiveMeterCounters(message);
+      break;
+    case OFPTYPE_REQUESTFORWARD:
+      interference_++;
       break;
     case OFPTYPE_BARRIER_REPLY:
       if (bundle_ && header->xid == bundle_->barrier_xid) {
@@ -519,12 +539,75 @@ void OpenFlowConnection::ReceivePorts(const struct ofpbuf* message) {
   FinishReply(message);
 }
 
+void OpenFlowConnection::ReceiveMeterFeatures(const struct ofpbuf* message) {
+  Reading* reading = FindReading(message);
+  if (!reading) {
+    return;
+  }
+  struct ofputil_meter_features features;
+  ofputil_decode_meter_features(HeaderOf(message), &features);
+  reading->state.max_meters =
+      std::min<uint32_t>(features.max_meters, OFPM13_MAX);
+  FinishReply(message);
+}
+
+void OpenFlowConnection::ReceiveMeters(const struct ofpbuf* message) {
+  Reading* reading = FindReading(message);
+  if (!reading) {
+    return;
+  }
+  struct ofpbuf rest = *message;
+  struct ofpbuf bands;
+  ofpbuf_init(&bands, 64);
+  struct ofputil_meter_config config;
+  while (!ofputil_decode_meter_config(&rest, &config, &bands)) {
+    SwitchMeter meter;
+    meter.number = config.meter_id;
+    meter.is_limit =
+        (config.flags | OFPMF13_STATS) == (kMeterFlags | OFPMF13_STATS) &&
+        config.n_bands == 1 && config.bands[0].type == OFPMBT13_DROP;
+    if (meter.is_limit) {
+      meter.rate = config.bands[0].rate;
+      meter.burst = config.bands[0].burst_size;
+    }
+    reading->state.meters.push_back(meter);
+  }
+  ofpbuf_uninit(&bands);
+  FinishReply(message);
+}
+
+// Comes behind the meters themselves.
+void OpenFlowConnection::ReceiveMeterCounters(const struct ofpbuf* message) {
+  Reading* reading = FindReading(message);
+  if (!reading) {
+    return;
+  }
+  std::map<uint32_t, SwitchMeter*> meters;
+  for (SwitchMeter& meter : reading->state.meters) {
+    meters[meter.number] = &meter;
+  }
+  struct ofpbuf rest = *message;
+  struct ofpbuf bands;
+  ofpbuf_init(&bands, 64);
+  struct ofputil_meter_stats stats;
+  while (!ofputil_decode_meter_stats(&rest, &stats, &bands)) {
+    const auto it = meters.find(stats.meter_id);
+    if (it != meters.end() && stats.n_bands == 1) {
+      it->second->packets = stats.bands[0].packet_count;
+      it->second->bytes = stats.bands[0].byte_count;
+    }
+  }
+  ofpbuf_uninit(&bands);
+  FinishReply(message);
+}
+
 void OpenFlowConnection::ReceiveError(const struct ofpbuf* message) {
   const struct ofp_header* header = HeaderOf(message);
   const enum ofperr ofperr = ofperr_decode_msg(header, nullptr);
   const std::string name = ofperr ? ofperr_get_name(ofperr) : "unknown error";
   if (FindReading(message)) {
-    FinishReading("the switch refused to list its flows and ports: " + name);
+    FinishReading("the switch refused to list its flows, ports and meters: " +
+                  name);
     return;
   }
   if (bundle_) {
@@ -561,6 +644,11 @@ void OpenFlowConnection::ReadState(StateDone done) {
   }
   reading.requests.insert(
       Send(ofputil_encode_port_desc_stats_request(version_, OFPP_ANY)));
+  for (const enum ofputil_meter_request_type type :
+       {OFPUTIL_METER_FEATURES, OFPUTIL_METER_CONFIG, OFPUTIL_METER_STATS}) {
+    reading.requests.insert(
+        Send(ofputil_encode_meter_request(version_, type, OFPM13_ALL)));
+  }
   reading.done = std::move(done);
   readings_.push_back(std::move(reading));
 }
@@ -579,14 +667,39 @@ ovs_be32 OpenFlowConnection::SendBundleControl(uint32_t id, uint16_t type) {
   return Send(ofputil_encode_bundle_ctrl_request(version_, &control));
 }
 
-void OpenFlowConnection::Apply(const std::vector<FlowChange>& changes,
-                               ApplyDone done) {
+ovs_be32 OpenFlowConnection::SendMeterMod(const MeterChange& change) {
+  struct ofputil_meter_band band = {};
+  band.type = OFPMBT13_DROP;
+  band.rate = change.meter.rate;
+  band.burst_size = change.meter.burst;
+  struct ofputil_meter_mod mod = {};
+  mod.command = change.kind == MeterChange::Kind::kAdd      ? OFPMC13_ADD
+                : change.kind == MeterChange::Kind::kModify ? OFPMC13_MODIFY
+                                                            : OFPMC13_DELETE;
+  mod.meter.meter_id = change.meter.number;
+  if (change.kind != MeterChange::Kind::kDelete) {
+    mod.meter.flags = kMeterFlags;
+    mod.meter.n_bands = 1;
+    mod.meter.bands = &band;
+  }
+  return Send(ofputil_encode_meter_mod(version_, &mod));
+}
+
+void OpenFlowConnection::Apply(const SwitchChanges& changes, ApplyDone done) {
   bundle_.emplace();
   bundle_->id = next_bundle_id_++;
   bundle_->done = std::move(done);
+  for (const MeterChange& change : changes.meters) {
+    if (change.kind == MeterChange::Kind::kDelete) {
+      bundle_->unneeded_meters.push_back(change.meter.number);
+    } else {
+      bundle_->requests[SendMeterMod(change)] =
+          "meter " + std::to_string(change.meter.number);
+    }
+  }
   bundle_->requests[SendBundleControl(bundle_->id, OFPBCT_OPEN_REQUEST)] =
       "to open a bundle";
-  for (const FlowChange& change : changes) {
+  for (const FlowChange& change : changes.flows) {
     const bool is_reset = change.kind == FlowChange::Kind::kReset;
     const int command = change.kind == FlowChange::Kind::kAdd ? OFPFC_ADD
                         : is_reset || change.kind == FlowChange::Kind::kModify
@@ -631,6 +744,14 @@ void OpenFlowConnection::EndBundle() {
 }
 
 void OpenFlowConnection::FinishBundle(std::string error) {
+  if (error.empty()) {
+    for (const uint32_t number : bundle_->unneeded_meters) {
+      MeterChange change;
+      change.kind = MeterChange::Kind::kDelete;
+      change.meter.number = number;
+      SendMeterMod(change);
+    }
+  }
   const ApplyDone done = std::move(bundle_->done);
   bundle_.reset();
   done(error);

@@ -3,8 +3,10 @@
 #include "controller/reconcile.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string_view>
 #include <tuple>
 
@@ -52,6 +54,89 @@ std::vector<FlowChange> Difference(const std::vector<SwitchFlow>& wanted,
   deletions.insert(deletions.end(), std::make_move_iterator(others.begin()),
                    std::make_move_iterator(others.end()));
   return deletions;
+}
+
+MeterNumbers FindMeters(const std::vector<SwitchFlow>& found) {
+  constexpr std::string_view kField = ",meter=";
+  MeterNumbers numbers;
+  for (const SwitchFlow& flow : found) {
+    const std::optional<Cookie> cookie = DecodeCookie(flow.cookie);
+    const size_t field = flow.actions.find(kField);
+    if (cookie && cookie->role == Role::kMirror && field != std::string::npos) {
+      numbers[cookie->id] = static_cast<uint32_t>(std::strtoul(
+          flow.actions.c_str() + field + kField.size(), nullptr, 10));
+    }
+  }
+  return numbers;
+}
+
+std::string PlanMeters(const std::vector<Meter>& wanted,
+                       const std::vector<SwitchMeter>& found,
+                       uint32_t max_meters, const MeterNumbers& ours,
+                       bool reset, MeterNumbers* numbers,
+                       std::vector<MeterChange>* changes) {
+  const uint32_t below = max_meters / 2;
+  const uint32_t size = max_meters - below;
+  if (wanted.size() > size) {
+    return "the policy needs " + std::to_string(wanted.size()) +
+           " meters for -m limit, and the switch has " + std::to_string(size) +
+           " for it";
+  }
+  std::map<uint32_t, const SwitchMeter*> there;
+  for (const SwitchMeter& meter : found) {
+    there[meter.number] = &meter;
+  }
+  const auto is_like = [](const SwitchMeter& meter, const Meter& want) {
+    return meter.is_limit && meter.rate == want.rate &&
+           meter.burst == want.burst;
+  };
+  // A flow of ours that somebody has changed may name a meter that is not.
+  const auto is_ours = [&](uint32_t n) { return n > below && n <= max_meters; };
+  std::set<uint32_t> taken;  // Or to be deleted.
+  for (const auto& [rule, number] : ours) {
+    if (is_ours(number)) {
+      taken.insert(number);
+    }
+  }
+
+  std::set<uint32_t> kept;
+  for (const Meter& want : wanted) {
+    const auto it = ours.find(want.rule);
+    uint32_t number;
+    if (it != ours.end() && is_ours(it->second) && !kept.contains(it->second)) {
+      number = it->second;
+    } else {
+      number = below + 1 + static_cast<uint32_t>(want.rule % size);
+      const auto is_free = [&](uint32_t n) {
+        const auto other = there.find(n);
+        return !taken.contains(n) &&
+               (other == there.end() || is_like(*other->second, want));
+      };
+      for (uint32_t i = 0; !is_free(number); i++) {
+        if (i == size) {
+          return "the switch has no number left for a meter, which -m limit "
+                 "needs";
+        }
+        number = number == max_meters ? below + 1 : number + 1;
+      }
+      taken.insert(number);
+    }
+    kept.insert(number);
+    (*numbers)[want.rule] = number;
+    const SwitchMeter meter = {number, true, want.rate, want.burst};
+    const auto other = there.find(number);
+    if (other == there.end()) {
+      changes->push_back({MeterChange::Kind::kAdd, meter});
+    } else if (reset || !is_like(*other->second, want)) {
+      changes->push_back({MeterChange::Kind::kModify, meter});
+    }
+  }
+  for (const uint32_t number : taken) {
+    if (!kept.contains(number) && there.contains(number)) {
+      changes->push_back({MeterChange::Kind::kDelete, *there[number]});
+    }
+  }
+  return "";
 }
 
 InstalledPriorities FindPriorities(const std::vector<SwitchFlow>& found) {

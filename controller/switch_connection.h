@@ -19,6 +19,8 @@ namespace ovs_rmirror {
 struct SwitchState {
   std::vector<SwitchFlow> flows;  // Of the tap tables.
   PortNumbers ports;
+  std::vector<SwitchMeter> meters;  // All of the bridge.
+  uint32_t max_meters = 0;          // The highest number that one may have.
 };
 
 class SwitchConnection {
@@ -41,21 +43,21 @@ class SwitchConnection {
   // go or get another number: what was read before may be out of date.
   virtual uint64_t Generation() const = 0;
 
-  // Changes whenever somebody else changes flows of the tap tables.
+  // Changes whenever somebody else changes flows of the tap tables, or meters.
   virtual uint64_t Interference() const = 0;
 
   // "connected to unix:...", for people.
   virtual std::string Describe() const = 0;
 
-  // Reads the flows and ports.  Calls `done` from a later Run(), also if the
-  // connection breaks.  Requires IsConnected().
+  // Reads the flows, ports and meters.  Calls `done` from a later Run(), also
+  // if the connection breaks.  Requires IsConnected().
   virtual void ReadState(StateDone done) = 0;
 
-  // Makes all of `changes`, or none, in their order and as one change for the
-  // packets.  Calls `done` from a later Run(), also if the connection breaks.
-  // Requires IsConnected().
-  virtual void Apply(const std::vector<FlowChange>& changes,
-                     ApplyDone done) = 0;
+  // Makes all changes of flows, or none, in their order and as one change for
+  // the packets; those of meters before, or if they are deleted behind it.
+  // Calls `done` from a later Run(), also if the connection breaks. Requires
+  // IsConnected().
+  virtual void Apply(const SwitchChanges& changes, ApplyDone done) = 0;
 
   // Sets `*result` to the flow of `match`, `actions` and so on as this switch
   // would print it.  Returns what is wrong with it, or an empty string.

@@ -28,6 +28,7 @@ class MemorySwitch final : public SwitchConnection {
   uint64_t interference = 0;
   std::map<Key, SwitchFlow> table;
   PortNumbers ports = {{"br0", kPortLocal}, {"eth0", 1}};
+  std::map<uint32_t, SwitchMeter> meters;
   std::string spelling;  // Ends each match as this switch prints it.
   std::string refusal;   // Of the next changes.
   std::vector<FlowChange> last_changes;  // Of the last successful Apply().
@@ -61,6 +62,10 @@ class MemorySwitch final : public SwitchConnection {
     queue_.push_back({[this, done] {
                         SwitchState state;
                         state.ports = ports;
+                        state.max_meters = 100;
+                        for (const auto& [number, meter] : meters) {
+                          state.meters.push_back(meter);
+                        }
                         for (const auto& [key, flow] : table) {
                           state.flows.push_back(flow);
                         }
@@ -69,7 +74,7 @@ class MemorySwitch final : public SwitchConnection {
                       [done] { done(kLost, {}); }});
   }
 
-  void Apply(const std::vector<FlowChange>& changes, ApplyDone done) override {
+  void Apply(const SwitchChanges& changes, ApplyDone done) override {
     queue_.push_back({[this, changes, done] { done(Change(changes)); },
                       [done] { done(kLost); }});
   }
@@ -88,10 +93,39 @@ class MemorySwitch final : public SwitchConnection {
     return match.ends_with(spelling) ? match : match + spelling;
   }
 
-  std::string Change(const std::vector<FlowChange>& changes) {
+  void Change(const std::vector<MeterChange>& changes, bool behind) {
+    for (const auto& [kind, meter] : changes) {
+      if ((kind == MeterChange::Kind::kDelete) != behind) {
+        continue;
+      }
+      EXPECT_EQ(meters.contains(meter.number), kind != MeterChange::Kind::kAdd);
+      if (behind) {
+        meters.erase(meter.number);
+      } else {
+        meters[meter.number] = meter;
+      }
+    }
+  }
+
+  std::string Change(const SwitchChanges& changes) {
     if (!refusal.empty()) {
       return refusal;
     }
+    Change(changes.meters, false);
+    Change(changes.flows);
+    Change(changes.meters, true);
+    for (const auto& [key, flow] : table) {
+      const size_t meter = flow.actions.find(",meter=");
+      EXPECT_TRUE(meter == std::string::npos ||
+                  meters.contains(static_cast<uint32_t>(
+                      std::stoul(flow.actions.substr(meter + 7)))));
+    }
+    last_changes = changes.flows;
+    applied++;
+    return "";
+  }
+
+  void Change(const std::vector<FlowChange>& changes) {
     for (const FlowChange& change : changes) {
       const Key key = {change.flow.table, change.flow.priority,
                        Spell(change.flow.match)};
@@ -109,9 +143,6 @@ class MemorySwitch final : public SwitchConnection {
         table[key].match = Spell(change.flow.match);
       }
     }
-    last_changes = changes;
-    applied++;
-    return "";
   }
 
   std::vector<std::pair<Work, Work>> queue_;  // To do, and to give up.
@@ -381,6 +412,88 @@ TEST_F(ControllerTest, UsesTheTapsForWhichThereAreRules) {
   }
   EXPECT_EQ(Flow("192.0.2.9").actions.find("resubmit(,252)"),
             std::string::npos);
+}
+
+const std::string kLimited =
+    "-A PREROUTING -m limit --limit 10/sec --limit-burst 7 -j RMIRROR --target "
+    "192.0.2.9\n";
+
+TEST_F(ControllerTest, MakesAMeterForALimitAndRemovesItWithTheRule) {
+  EXPECT_TRUE(Load(kLimited).first);
+  ASSERT_EQ(switch_->meters.size(), 1u);
+  const SwitchMeter meter = switch_->meters.begin()->second;
+  EXPECT_GT(meter.number, 50u);
+  EXPECT_EQ(meter.rate, 10u);
+  EXPECT_EQ(meter.burst, 7u);
+  EXPECT_EQ(Flow("192.0.2.9").actions, "rmirror(target=192.0.2.9,meter=" +
+                                           std::to_string(meter.number) + ")");
+  const int applied = switch_->applied;
+  Load(kLimited);
+  EXPECT_EQ(switch_->applied, applied);
+  Load(kTo9);
+  EXPECT_TRUE(switch_->meters.empty());
+}
+
+TEST_F(ControllerTest, KeepsTheMeterOfARuleThatStays) {
+  Load(kLimited);
+  const uint32_t number = switch_->meters.begin()->first;
+  switch_->meters[number].packets = 3;
+  Load(kTo10 + kLimited);
+  EXPECT_EQ(switch_->meters.at(number).packets, 3u);
+  switch_->table.clear();
+  switch_->interference++;
+  Run();
+  EXPECT_EQ(switch_->meters.size(), 1u);
+  EXPECT_EQ(switch_->meters.at(number).packets, 3u);
+}
+
+TEST_F(ControllerTest, PutsBackAMeterThatSomebodyChangesOrDeletes) {
+  Load(kLimited);
+  const uint32_t number = switch_->meters.begin()->first;
+  switch_->meters[number].rate = 1000;
+  switch_->interference++;
+  Run();
+  EXPECT_EQ(switch_->meters.at(number).rate, 10u);
+  switch_->meters.clear();
+  switch_->table.clear();
+  switch_->interference++;
+  now_ += Pace::kSlowest;
+  Run();
+  now_ += Pace::kSlowest;
+  Run();
+  EXPECT_EQ(switch_->meters.at(number).rate, 10u);
+}
+
+TEST_F(ControllerTest, LeavesTheMetersOfOthersAlone) {
+  Load(kLimited);
+  const uint32_t number = switch_->meters.begin()->first;
+  Finish(&Controller::Clear);
+  EXPECT_TRUE(switch_->meters.empty());
+  SwitchMeter other;
+  for (other.number = number; other.number <= number + 1; other.number++) {
+    other.is_limit = false;
+    switch_->meters[other.number] = other;
+  }
+  Load(kLimited);
+  EXPECT_EQ(switch_->meters.size(), 3u);
+  EXPECT_FALSE(switch_->meters.at(number).is_limit);
+  Finish(&Controller::Clear);
+  EXPECT_EQ(switch_->meters.size(), 2u);
+}
+
+TEST_F(ControllerTest, DoesNotCountWhatALimitHoldsBack) {
+  Load(kLimited);
+  Flow("192.0.2.9").packets = 10;
+  Flow("192.0.2.9").bytes = 1000;
+  SwitchMeter& meter = switch_->meters.begin()->second;
+  meter.packets = 4;
+  meter.bytes = 400;
+  EXPECT_EQ(ListRules()[0]["packets"], 6);
+  EXPECT_EQ(ListRules()[0]["bytes"], 600);
+  Finish(&Controller::Zero);
+  EXPECT_EQ(ListRules()[0]["packets"], 0);
+  Flow("192.0.2.9").packets = 1;
+  EXPECT_EQ(ListRules()[0]["packets"], 1);
 }
 
 TEST_F(ControllerTest, UsesNoTapForAPolicyWithoutRules) {

@@ -133,6 +133,78 @@ RC_GTEST_PROP(Difference, MakesTheSwitchAsWanted, ()) {
   }
 }
 
+TEST(FindMeters, ReadsThemFromTheFlowsThatCopy) {
+  EXPECT_EQ(FindMeters({FlowOf(5, "a", EncodeCookie({Role::kMirror, 1}),
+                               "rmirror(target=192.0.2.9,meter=60)"),
+                        FlowOf(5, "b", EncodeCookie({Role::kMirror, 2}),
+                               "rmirror(target=192.0.2.9)"),
+                        FlowOf(5, "c", 0, "rmirror(target=::1,meter=7)")}),
+            (MeterNumbers{{1, 60}}));
+}
+
+// Meters as a switch of 8 has them; those from 5 on are for us.
+std::string PlanText(const std::vector<Meter>& wanted,
+                     const std::vector<SwitchMeter>& found,
+                     const MeterNumbers& ours, bool reset = false) {
+  MeterNumbers numbers;
+  std::vector<MeterChange> changes;
+  std::string s = PlanMeters(wanted, found, 8, ours, reset, &numbers, &changes);
+  for (const auto& [rule, number] : numbers) {
+    s += std::to_string(rule) + ":" + std::to_string(number) + " ";
+  }
+  for (const auto& [kind, meter] : changes) {
+    s += (kind == MeterChange::Kind::kAdd      ? "+"
+          : kind == MeterChange::Kind::kModify ? "="
+                                               : "-") +
+         std::to_string(meter.number) + " ";
+  }
+  return s;
+}
+
+TEST(PlanMeters, GivesARuleAlwaysTheSameNumber) {
+  EXPECT_EQ(PlanText({{1, 10, 5}, {2, 10, 5}}, {}, {}), "1:6 2:7 +6 +7 ");
+  EXPECT_EQ(PlanText({{2, 10, 5}}, {}, {}), "2:7 +7 ");
+}
+
+TEST(PlanMeters, UsesWhatIsThereAsItShouldBe) {
+  EXPECT_EQ(PlanText({{1, 10, 5}}, {{6, true, 10, 5}}, {}), "1:6 ");
+  EXPECT_EQ(PlanText({{1, 10, 5}}, {{6, true, 10, 5}}, {}, true), "1:6 =6 ");
+}
+
+TEST(PlanMeters, ModifiesItsOwnAndAvoidsThoseOfOthers) {
+  EXPECT_EQ(PlanText({{1, 10, 5}}, {{6, true, 9, 5}}, {{1, 6}}), "1:6 =6 ");
+  EXPECT_EQ(PlanText({{1, 10, 5}}, {{6, true, 9, 5}}, {}), "1:7 +7 ");
+  EXPECT_EQ(PlanText({{3, 10, 5}}, {{8, false}}, {}), "3:5 +5 ");
+}
+
+TEST(PlanMeters, KeepsNumbersInUse) {
+  EXPECT_EQ(PlanText({{1, 10, 5}}, {{8, true, 10, 5}}, {{1, 8}}), "1:8 ");
+  EXPECT_EQ(PlanText({{5, 10, 5}, {1, 10, 5}},
+                     {{6, true, 10, 5}, {7, true, 10, 5}}, {{1, 6}}),
+            "1:6 5:7 ");
+}
+
+TEST(PlanMeters, DeletesItsOwnThatNoRuleNeeds) {
+  EXPECT_EQ(PlanText({}, {{6, true, 10, 5}, {7, true, 10, 5}}, {{1, 6}}),
+            "-6 ");
+}
+
+TEST(PlanMeters, NeverTouchesTheLowerHalf) {
+  EXPECT_EQ(PlanText({{1, 10, 5}}, {{2, true, 9, 5}}, {{1, 2}}), "1:6 +6 ");
+  EXPECT_EQ(PlanText({}, {{2, true, 9, 5}}, {{1, 2}}), "");
+}
+
+TEST(PlanMeters, SaysThatThereAreTooFew) {
+  EXPECT_EQ(
+      PlanText({{1, 1, 1}, {2, 1, 1}, {3, 1, 1}, {4, 1, 1}, {5, 1, 1}}, {}, {}),
+      "the policy needs 5 meters for -m limit, and the switch has 4 for "
+      "it");
+  EXPECT_NE(PlanText({{1, 1, 1}},
+                     {{5, false}, {6, false}, {7, false}, {8, false}}, {})
+                .find("no number left"),
+            std::string::npos);
+}
+
 TEST(FindPriorities, ReadsThemFromTheFlowsOfRules) {
   EXPECT_EQ(
       FindPriorities({FlowOf(5, "a", EncodeCookie({Role::kMirror, 1}), ""),

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -12,7 +13,7 @@ import time
 
 import frames
 from lab import (BR0_MAC, BR0_PORTS, EGRESS_TABLE, TAP_TABLE, TARGET, check,
-                 copies_of, equal, until)
+                 copies_of, equal, originals, until)
 from registry import case
 
 IN = ('-A PREROUTING -p udp --dport 1000 -j RMIRROR --target %s --len 60'
@@ -384,6 +385,87 @@ def tcp(bench):
             end(bench, process)
     finally:
         bench.ovs.vsctl("del-controller", "br0")
+
+
+LIMIT = ('-A PREROUTING -p udp --dport 1000 -m limit --limit 1/second'
+         ' --limit-burst 4 -j RMIRROR --target %s --len 60 --key 1' % TARGET)
+
+
+def meters(bench):
+    """Returns the meters of br0 and what they say, without their numbers."""
+    return sorted(
+        line.split(" ", 1)[1] + " " + rest.strip() for line, rest in re.findall(
+            r"^(meter=.*)\n(.*)\n",
+            bench.ovs.ofctl("dump-meters", "br0") + "\n", re.MULTILINE))
+
+
+@case("-m limit holds copies back by a meter, which comes and goes with its rule",
+      90)
+def limit(bench):
+    bench.ovs.ofctl("add-meter", "br0",
+                    "meter=1,pktps,band=type=drop,rate=7")
+    foreign = meters(bench)
+
+    def ours():
+        return [meter for meter in meters(bench) if meter not in foreign]
+
+    def limited():
+        """Checks that of a burst no more is copied than the limit says, and
+        returns how much is."""
+        bench.ovs.settle()
+        bench.drain()
+        sent = [frames.udp(100, 1000) for _ in range(16)]
+        began = time.monotonic()
+        bench.send(bench.client, sent)
+        originals(bench.arrive(bench.client, bench.server), sent)
+        most = 4 + 1 + int(time.monotonic() - began)
+        copied = len(bench.collected())
+        check(copied <= most, "%d copies of a burst of 16, expected at most %d",
+              copied, most)
+        return copied
+
+    with daemon(bench, rules=(LIMIT, OUT)) as process:
+        in_force(bench)
+        wanted, flows = ours(), tap_flows(bench)
+        equal(len(wanted), 1, "meters")
+        check("rate=1 burst_size=4" in wanted[0], "meter: %s", wanted[0])
+        copied = limited()
+        check(copied >= 4, "only %d copies, a meter begins with a burst of 4",
+              copied)
+        until(lambda: listed(bench)[0] == copied,
+              "list has to count %d copies" % copied, SLOW)
+
+        check("nothing to change" in bench.ovs.rmirrorctl("reload"),
+              "a reload changes something")
+        number = re.search(r"meter=(\d+)", "".join(flows)).group(1)
+        for what, command in (
+                ("del-meter", ("del-meter", "br0", "meter=" + number)),
+                ("mod-meter", ("mod-meter", "br0", "meter=%s,pktps,burst,band="
+                               "type=drop,rate=900,burst_size=900" % number)),
+                ("del-flows", ("del-flows", "br0", "table=%d" % TAP_TABLE))):
+            bench.ovs.ofctl(*command)
+            repaired(bench, what, (wanted, flows),
+                     lambda _: (ours(), tap_flows(bench)))
+        limited()
+
+        process.kill()
+        process.wait(5)
+        bench.ovs.controllers.remove(process)
+    with daemon(bench, rules=(IN, OUT)):
+        until(lambda: not ours(), "the meter has to go with its rule", SLOW)
+        write(bench, LIMIT, OUT)
+        bench.ovs.rmirrorctl("reload")
+        equal(ours(), wanted, "meters")
+        bench.ovs.rmirrorctl("clear")
+        until(lambda: meters(bench) == foreign,
+              "clear has to leave the meters of others alone", SLOW)
+
+
+def listed(bench):
+    """Returns the packets of each rule that mirrors."""
+    rows = [line.split() for line in
+            bench.ovs.rmirrorctl("list", "-v", "-n", "-x").splitlines()]
+    return [int(row[0]) for row in rows if row[2:3] == ["RMIRROR"]]
 
 
 class Stream:
