@@ -9,8 +9,10 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/explain.h"
 #include "controller/flow_text.h"
 #include "controller/ovs.h"
+#include "controller/packet_path.h"
 #include "controller/rule_text.h"
 #include "controller/status.h"
 
@@ -478,29 +480,56 @@ void Controller::FinishSynchronization(const std::string& error,
 }
 
 void Controller::List(Done done) {
-  Answer(std::move(done), [this](const SwitchState& state) {
-    return FormatJson(ListAsJson(state));
+  Answer(std::move(done), [this](const SwitchState& state, const Done& one) {
+    one(true, FormatJson(ListAsJson(state)));
   });
 }
 
 void Controller::Save(bool with_counters, Done done) {
-  Answer(std::move(done), [this, with_counters](const SwitchState& state) {
-    return FormatSaved(ListChains(state), with_counters);
+  Answer(std::move(done),
+         [this, with_counters](const SwitchState& state, const Done& one) {
+           one(true, FormatSaved(ListChains(state), with_counters));
+         });
+}
+
+void Controller::Explain(const PacketQuestion& question, Done done) {
+  Answer(std::move(done), [this, question](const SwitchState& state,
+                                           const Done& one) {
+    if (!loaded_) {
+      one(false, options_.bridge + ": no policy is in force\n");
+      return;
+    }
+    PortNumbers ports = state.ports;
+    PacketPath path;
+    const std::string error = ReadPacketText(question.packet, &ports, &path);
+    if (!error.empty()) {
+      one(false, error);
+      return;
+    }
+    for (const std::string& port : question.outputs) {
+      path.outputs.push_back(PortOf(port, &ports));
+    }
+    const Policy& policy = loaded_->policy;
+    const Explanation explanation = ovs_rmirror::Explain(policy, ports, path);
+    one(true, question.as_json
+                  ? FormatJson(nlohmann::json::array(
+                        {ExplanationAsJson(policy, ports, path, explanation)}))
+                  : FormatExplanation(policy, ports, path, explanation));
   });
 }
 
-// Calls `done` with what `format` makes of the switch's state.
-void Controller::Answer(Done done,
-                        std::function<std::string(const SwitchState&)> format) {
+// Has `answer` call `done` with what it makes of the switch's state.
+void Controller::Answer(
+    Done done, std::function<void(const SwitchState&, const Done&)> answer) {
   if (!connection_->IsConnected()) {
     done(false, options_.bridge + ": " + connection_->Describe() + "\n");
     return;
   }
   connection_->ReadState(
-      [this, done = std::move(done), format = std::move(format)](
+      [this, done = std::move(done), answer = std::move(answer)](
           const std::string& error, const SwitchState& state) {
         if (error.empty()) {
-          done(true, format(state));
+          answer(state, done);
         } else {
           done(false, options_.bridge + ": " + error + "\n");
         }
@@ -518,8 +547,8 @@ std::vector<ListedChain> Controller::ListChains(
   for (const auto& [cookie, carried] : carried_) {
     counters[cookie] += carried;
   }
-  const PolicyCounters counts = CountPolicy(policy, loaded_->program, counters,
-                                            CountOverLimit(state));
+  const PolicyCounters counts =
+      CountPolicy(policy, loaded_->program, counters, CountOverLimit(state));
 
   std::vector<ListedChain> chains;
   std::map<std::string, size_t> index;  // Into `chains`.

@@ -66,6 +66,15 @@ class Controller {
   // Says them in the form of iptables-save, with counters if wanted.
   void Save(bool with_counters, Done done);
 
+  // Says what the policy in force does with a packet, as Explain() of explain.h
+  // does: `packet` as for ReadPacketText(), and by which ports it leaves.
+  struct PacketQuestion {
+    std::string packet;
+    std::vector<std::string> outputs;
+    bool as_json = false;
+  };
+  void Explain(const PacketQuestion& question, Done done);
+
   // Whether there is a policy that the switch is, or will be, brought to.
   bool HasPolicy() const { return loaded_.has_value(); }
 
@@ -96,7 +105,8 @@ class Controller {
                        const PortNumbers& ports) const;
   void FinishSynchronization(const std::string& error,
                              const std::string& summary);
-  void Answer(Done done, std::function<std::string(const SwitchState&)> format);
+  void Answer(Done done,
+              std::function<void(const SwitchState&, const Done&)> answer);
   std::vector<ListedChain> ListChains(const SwitchState& state) const;
   nlohmann::json ListAsJson(const SwitchState& state) const;
 

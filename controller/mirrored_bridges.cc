@@ -162,6 +162,25 @@ void MirroredBridges::Save(const std::string& name, bool with_counters,
       std::move(done));
 }
 
+void MirroredBridges::Explain(const std::string& name,
+                              const Controller::PacketQuestion& question,
+                              Done done) {
+  if (Find(name).size() > 1) {
+    std::string text = "the daemon has several bridges, name one:";
+    for (const auto& bridge : bridges_) {
+      text += " " + bridge->name();
+    }
+    done(false, text + "\n");
+    return;
+  }
+  ForEach(
+      name,
+      [=](MirroredBridge& bridge, Done one) {
+        bridge.controller().Explain(question, std::move(one));
+      },
+      std::move(done));
+}
+
 nlohmann::json MirroredBridges::Status(const std::string& name) const {
   nlohmann::json status = nlohmann::json::array();
   for (const MirroredBridge* bridge : Find(name)) {

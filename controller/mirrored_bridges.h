@@ -48,6 +48,11 @@ class MirroredBridges {
   // with its name.
   void Save(const std::string& bridge, bool with_counters, Done done);
 
+  // Says what Controller::Explain() says of the bridge, which must be named if
+  // there are several.
+  void Explain(const std::string& bridge,
+               const Controller::PacketQuestion& question, Done done);
+
   // An array: see FormatStatus().  Empty if there is no such bridge.
   nlohmann::json Status(const std::string& bridge) const;
 

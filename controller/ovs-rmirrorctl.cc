@@ -71,7 +71,7 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
              -4 -6   [!] -f   [!] --sport --dport PORT[:PORT]   [!] --syn
              [!] --tcp-flags MASK SET   [!] --icmp-type --icmpv6-type TYPE
              -m multiport, mac, iprange, set, dscp, mark, addrtype, vlan,
-             comment
+             limit, statistic, comment
 
     ovs-rmirror.policy(5) has the whole language.
 )";
@@ -114,7 +114,8 @@ struct CompileOptions {
   OutputOptions output;
   std::string stage = "flows";
   bool statistics = false;
-  int table = 252;
+  int table = TapTables().ingress;
+  int egress_table = TapTables().egress;
   std::vector<std::string> ports;
 };
 
@@ -145,6 +146,7 @@ json CompilePolicy(const CompileOptions& options, const Policy& policy,
   }
   TapTables tables;
   tables.ingress = static_cast<uint8_t>(options.table);
+  tables.egress = static_cast<uint8_t>(options.egress_table);
   const MeterNumbers meters = NumberMeters(tap.meters);
   if (as_json) {
     return FlowsAsJson(tap, tables, meters);
@@ -308,8 +310,39 @@ ExitCode ReadPolicyInForce(const DaemonOptions& daemon, const IpSets& sets,
   });
 }
 
+// Has the daemon explain a packet, by the policy, sets and ports that it has.
+ExitCode AskToExplain(const DaemonOptions& daemon,
+                      const ExplainOptions& options) {
+  std::vector<std::string> words;
+  for (const std::string& output : options.outputs) {
+    words.push_back("--output=" + output);
+  }
+  if (options.output.as_json) {
+    words.push_back("--json");
+    words.push_back(options.packet);
+    return AskForJson(daemon, "explain", words, [](const json& explanation) {
+      PrintJson(explanation);
+      return kExitGood;
+    });
+  }
+  words.push_back(options.packet);
+  std::string reply;
+  const ExitCode status = Ask(daemon, "explain", words, &reply);
+  std::cout << reply;
+  return status;
+}
+
 ExitCode ExplainPackets(const DaemonOptions& daemon,
                         const ExplainOptions& options) {
+  // Without a port, the packet is no name of a file.
+  if (options.in_port.empty() && options.source.file.empty()) {
+    if (!options.ports.empty() || !options.source.set_files.empty()) {
+      std::cerr << "--port and --sets go with --policy or --in-port: the "
+                   "daemon knows its own\n";
+      return kExitUsage;
+    }
+    return AskToExplain(daemon, options);
+  }
   PortNumbers ports;
   for (const std::string& port : options.ports) {
     if (!ParsePort(port, &ports)) {
@@ -530,9 +563,14 @@ int Main(int argc, char** argv) {
                     "show how many flows each rule takes");
   add_many(compile, "--port", "the OpenFlow number of a port that rules name",
            "NAME=N", &compile_options.ports);
-  compile->add_option("--table", compile_options.table, "the tap table")
-      ->check(CLI::Range(1, 253))
-      ->capture_default_str();
+  const auto add_table = [&](const char* name, int* table, const char* what) {
+    compile->add_option(name, *table, what)
+        ->check(CLI::Range(1, kMaxTapTable))
+        ->capture_default_str();
+  };
+  add_table("--table", &compile_options.table, "the table of the ingress tap");
+  add_table("--egress-table", &compile_options.egress_table,
+            "the table of the egress tap");
 
   SourceOptions import_options;
   ImportOptions import_how;

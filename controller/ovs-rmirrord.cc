@@ -35,8 +35,6 @@ namespace ovs_rmirror {
 
 namespace {
 
-constexpr int kMaxTable = 253;
-
 struct BridgeOptions {
   std::string bridge;  // Name or connection method.
   std::string policy;
@@ -91,7 +89,7 @@ struct DaemonOptions {
       "  --db=SERVER               the database in which a bridge given by\n"
       "                            name gets its tap tables set\n"
       "                            (default: unix:%s/db.sock)\n",
-      program_name, program_name, ovs_rundir(), kMaxTable,
+      program_name, program_name, ovs_rundir(), kMaxTapTable,
       unsigned{TapTables().ingress}, unsigned{TapTables().egress},
       static_cast<unsigned long long>(ovs_rmirror::kMaxFlows), ovs_rundir());
   vconn_usage(true, false, false);
@@ -114,9 +112,9 @@ uint8_t ParseTable(const char* option, const char* text) {
   char* end;
   errno = 0;
   const long table = std::strtol(text, &end, 10);
-  if (errno || end == text || *end || table < 1 || table > kMaxTable) {
+  if (errno || end == text || *end || table < 1 || table > kMaxTapTable) {
     ovs_fatal(0, "%s: \"%s\" is not a number from 1 to %d", option, text,
-              kMaxTable);
+              kMaxTapTable);
   }
   return static_cast<uint8_t>(table);
 }
@@ -405,6 +403,34 @@ void ReplySave(struct unixctl_conn* conn, int argc, const char** argv,
       ReplyTo(conn));
 }
 
+// explain [--json] [--output=PORT]... PACKET [BRIDGE]
+void ReplyExplain(struct unixctl_conn* conn, int argc, const char** argv,
+                  void* aux) {
+  const std::string output = "--output=";
+  Controller::PacketQuestion question;
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; i++) {
+    const std::string word = argv[i];
+    if (word == "--json") {
+      question.as_json = true;
+    } else if (word.starts_with(output)) {
+      question.outputs.push_back(word.substr(output.size()));
+    } else {
+      words.push_back(word);
+    }
+  }
+  if (words.empty() || words.size() > 2) {
+    unixctl_command_reply_error(
+        conn,
+        "explain takes a packet, like in_port=eth0,tcp,tp_dst=80, and "
+        "may be a bridge\n");
+    return;
+  }
+  question.packet = words[0];
+  BridgesOf(aux).Explain(words.size() == 2 ? words[1] : "", question,
+                         ReplyTo(conn));
+}
+
 // status [--json] [BRIDGE]
 void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
                  void* aux) {
@@ -446,6 +472,9 @@ void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
       },
       bridges);
   unixctl_command_register("save", "[-c] [BRIDGE]", 0, 2, ReplySave, bridges);
+  unixctl_command_register("explain",
+                           "[--json] [--output=PORT]... PACKET [BRIDGE]", 1,
+                           INT_MAX, ReplyExplain, bridges);
   unixctl_command_register("status", "[--json] [BRIDGE]", 0, 2, ReplyStatus,
                            bridges);
   unixctl_command_register(

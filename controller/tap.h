@@ -17,6 +17,9 @@ enum class Tap : uint8_t {
 };
 inline constexpr std::array<Tap, 2> kTaps = {Tap::kIngress, Tap::kEgress};
 
+// The highest table that a tap may have: 254 is Open vSwitch's own.
+inline constexpr int kMaxTapTable = 253;
+
 struct TapTables {
   uint8_t ingress = 252;
   uint8_t egress = 253;

@@ -220,6 +220,16 @@ def appctl(bench):
         equal([entry["good"] for entry in json.loads(ask("status", "--json"))],
               [True, True], "what status --json says")
         check("bridge: br0" in ask("status", "br0"), "status has to show br0")
+        explained = ask("explain", "--json", "--output=server",
+                        "in_port=client,udp,ip_src=10.0.0.1", "br0")
+        equal(json.loads(explained), json.loads(bench.ovs.rmirrorctl(
+            "explain", "in_port=client,udp,ip_src=10.0.0.1", "--output",
+            "server", "-b", "br0", "--json")), "explain --json")
+        check("name one: br0 br-phy2" in ask(
+            "explain", "in_port=client,arp", expect_failure=True),
+              "explain has to ask for the bridge")
+        check("in_port" in ask("explain", "tcp", "br0", expect_failure=True),
+              "explain has to ask for the port")
         write(paths[0], rule(3))
         ask("reload")
         mirrors(bench, 3)
