@@ -73,11 +73,6 @@ std::optional<int> PrefixLength(Family family, Uint128 mask) {
   return std::nullopt;
 }
 
-bool IsReadableMask(Family family, Uint128 mask) {
-  return family == Family::kIpv4 || PrefixLength(family, mask) ||
-         !std::isdigit(static_cast<unsigned char>(FormatBits(family, mask)[0]));
-}
-
 std::string FormatNetwork(const Network& network) {
   const std::optional<int> length =
       PrefixLength(network.family, network.bits.mask);

@@ -49,11 +49,6 @@ Uint128 PrefixMask(Family family, int length);
 // Returns the number of leading one bits if `mask` is a prefix.
 std::optional<int> PrefixLength(Family family, Uint128 mask);
 
-// Whether Open vSwitch reads the text of `mask` as a mask.  It takes what comes
-// behind a slash for a length if it begins with a digit, also if that is the
-// first group of an IPv6 mask.
-bool IsReadableMask(Family family, Uint128 mask);
-
 // "10.0.0.0/8", "10.0.0.1/32", "10.0.0.1/255.0.0.255".
 std::string FormatNetwork(const Network& network);
 

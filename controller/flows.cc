@@ -310,12 +310,6 @@ void FlowBuilder::AddConjunction(Flow flow, const Clauses& variant,
   result_.flows.push_back(std::move(flow));
 }
 
-// Open vSwitch reads some masks of addresses for something else.
-bool HasReadableMasks(const FlowMatch& match) {
-  return !match.family || (IsReadableMask(*match.family, match.nw_src.mask) &&
-                           IsReadableMask(*match.family, match.nw_dst.mask));
-}
-
 }  // namespace
 
 TapFlows CompileFlows(const Policy& policy, const Program& program,
@@ -374,19 +368,7 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
   }
   for (const Stage& stage : program.stages) {
     for (const size_t r : stage.rules) {
-      const size_t first = result.flows.size();
       builder.AddRule(stage, r, clauses[stage.tap][r]);
-      if (std::any_of(result.flows.begin() + static_cast<ptrdiff_t>(first),
-                      result.flows.end(), [](const Flow& flow) {
-                        return !HasReadableMasks(flow.match);
-                      })) {
-        diagnostics->Error(policy.rules[r].where,
-                           "Open vSwitch cannot match a mask that this rule "
-                           "needs",
-                           "use a length, or a mask that begins with ffff or "
-                           "::");
-        return result;
-      }
     }
     const std::optional<Chain> chain = ChainByName(stage.chain);
     if (chain && !stage.session && stage.last) {

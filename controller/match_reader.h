@@ -55,7 +55,6 @@ class MatchReader {
                      std::optional<AddressMatch>* match);
   std::optional<Network> ReadNetwork(const Token& token, size_t begin,
                                      size_t size);
-  void CheckMasks(const Token& token, const Network& network, bool negated);
   void TakeRange(const ParsedOption& option,
                  std::optional<AddressRangeMatch>* match);
   void TakeInterface(const ParsedOption& option,

@@ -35,7 +35,6 @@ void MatchReader::TakeAddresses(const ParsedOption& option,
           "write a RETURN rule for them before this one");
   }
   for (const Network& network : addresses.networks) {
-    CheckMasks(value, network, addresses.negated);
     if (addresses.negated && network.bits.mask == 0) {
       diagnostics_->Warning(value.where,
                             "this rule can never match: no " +
@@ -85,23 +84,6 @@ std::optional<Network> MatchReader::ReadNetwork(const Token& token,
     }
   }
   return Network{family, {address->bits & mask, mask}};
-}
-
-// Refuses masks that no flow can have.
-void MatchReader::CheckMasks(const Token& token, const Network& network,
-                             bool negated) {
-  std::vector<Masked<Uint128>> matches = {network.bits};
-  if (negated) {
-    matches = Complement(network.bits, AddressWidth(network.family));
-  }
-  for (const Masked<Uint128>& match : matches) {
-    if (!IsReadableMask(network.family, match.mask)) {
-      Error(token.where,
-            "Open vSwitch cannot match the mask of " + FormatNetwork(network),
-            "use a length, or a mask that begins with ffff or ::");
-      return;
-    }
-  }
 }
 
 // Reads FIRST-LAST, or one address.

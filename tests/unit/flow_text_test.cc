@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <cstring>
+
 #include "controller/ovs.h"
 #include "tests/unit/generate.h"
 
@@ -136,6 +138,55 @@ TEST(FlowText, OfProtocolsUsesTheirWordsWhereThereAreAny) {
   EXPECT_EQ(FormatMatch(match), "icmp6,reg0=0");
   match.nw_proto = 132;
   EXPECT_EQ(FormatMatch(match), "sctp6,reg0=0");
+}
+
+// Masks with runs of zeros and ones between other bits, so that their texts
+// have all forms: with "::" anywhere, with a dotted end, and first groups that
+// look like a length.
+Uint128 GenerateMask() {
+  Uint128 mask = 0;
+  for (int group = 0; group < 8; group++) {
+    mask = mask << 16 | OneOf<uint16_t>({0, 0, 0xffff, 0xffff, 1, 0x64, 0x7fff,
+                                         *rc::gen::arbitrary<uint16_t>()});
+  }
+  return mask;
+}
+
+struct in6_addr InNetworkOrder(Uint128 bits) {
+  struct in6_addr address;
+  for (int i = 15; i >= 0; i--) {
+    address.s6_addr[i] = static_cast<uint8_t>(bits);
+    bits >>= 8;
+  }
+  return address;
+}
+
+RC_GTEST_PROP(FlowText, OfAnyIpv6MaskIsReadAsThisMask, ()) {
+  FlowMatch match;
+  match.family = Family::kIpv6;
+  for (Masked<Uint128>* bits : {&match.nw_src, &match.nw_dst}) {
+    bits->mask = GenerateMask();
+    bits->value = GenerateMask() & bits->mask;
+  }
+  const std::string text = FormatMatch(match);
+  RC_LOG() << text;
+  struct ofputil_flow_mod fm;
+  enum ofputil_protocol usable;
+  char* error = parse_ofp_flow_mod_str(&fm, (text + ",actions=drop").c_str(),
+                                       nullptr, nullptr, OFPFC_ADD, &usable);
+  RC_ASSERT(error == nullptr);
+  struct match read;
+  minimatch_expand(&fm.match, &read);
+  minimatch_destroy(&fm.match);
+  free(fm.ofpacts);
+  const auto is = [](const struct in6_addr& found, Uint128 bits) {
+    const struct in6_addr wanted = InNetworkOrder(bits);
+    return std::memcmp(&found, &wanted, sizeof found) == 0;
+  };
+  RC_ASSERT(is(read.flow.ipv6_src, match.nw_src.value));
+  RC_ASSERT(is(read.wc.masks.ipv6_src, match.nw_src.mask));
+  RC_ASSERT(is(read.flow.ipv6_dst, match.nw_dst.value));
+  RC_ASSERT(is(read.wc.masks.ipv6_dst, match.nw_dst.mask));
 }
 
 // Equal texts mean equal flows only if both sides write them the same way.

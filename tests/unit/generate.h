@@ -45,12 +45,6 @@ inline Network GenerateNetwork(Family family) {
   if (OneIn(4)) {
     mask ^= Uint128{1} << *rc::gen::inRange(0, width);
   }
-  for (const auto& part : Complement(Masked<Uint128>{0, mask}, width)) {
-    if (!IsReadableMask(family, part.mask)) {
-      mask = PrefixMask(family, width);
-      break;
-    }
-  }
   return {family, {GenerateBits(family) & mask, mask}};
 }
 

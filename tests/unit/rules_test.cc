@@ -300,15 +300,9 @@ TEST(Rules, RefuseBadAddressesAndMasks) {
             "'' is no IP address [10.0.0.1,]");
 }
 
-TEST(Rules, RefuseMasksThatOpenVswitchTakesForLengths) {
-  EXPECT_EQ(Complaint("-A OUTPUT -s ::1/8000::1 -j DROP"),
-            "Open vSwitch cannot match the mask of ::1/8000::1 "
-            "[::1/8000::1]");
-  // The mask is readable, but not one that its negation needs.
-  EXPECT_EQ(Complaint("-A OUTPUT -s ::1/::80:1:1:1:1:1 -j DROP"), "");
-  EXPECT_EQ(Complaint("-A OUTPUT ! -s ::1/::80:1:1:1:1:1 -j DROP"),
-            "Open vSwitch cannot match the mask of ::1/::80:1:1:1:1:1 "
-            "[::1/::80:1:1:1:1:1]");
+TEST(Rules, TakeMasksThatBeginWithADigit) {
+  EXPECT_EQ(Complaint("-A OUTPUT -s ::1/8000::1 -j DROP"), "");
+  EXPECT_EQ(Complaint("-A OUTPUT ! -s ::1/::80:1:1:1:1:1 -j DROP"), "");
 }
 
 TEST(Rules, RefuseNegatedListsAsIptablesDoes) {
