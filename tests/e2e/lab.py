@@ -28,6 +28,7 @@ import subprocess
 import tempfile
 import time
 
+import pace
 import wire
 
 CLONE_NEWNET = 0x40000000
@@ -71,7 +72,9 @@ def equal(found, wanted, what):
 
 
 def until(condition, what, timeout=8.0):
-    """Waits until 'condition' returns something true, and returns that."""
+    """Waits until 'condition' returns something true, and returns that, at
+    most pace.seconds('timeout')."""
+    timeout = pace.seconds(timeout)
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -123,8 +126,8 @@ class Namespace:
 
 def run(command, stdin=None, env=None, expect_failure=False, timeout=20):
     done = subprocess.run(command, input=stdin, env=env, text=True,
-                          timeout=timeout, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE)
+                          timeout=pace.seconds(timeout),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if expect_failure:
         check(done.returncode, "%s: succeeded, it has to fail",
               " ".join(command))
@@ -257,12 +260,12 @@ class Switch:
     def _answers(self, *command):
         return not subprocess.run(
             command, env=self.environment, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, timeout=10).returncode
+            stderr=subprocess.DEVNULL, timeout=pace.seconds(10)).returncode
 
     def stop(self):
         """Ends ovs-vswitchd as a service manager would."""
         self.vswitchd.terminate()
-        self.vswitchd.wait(10)
+        self.vswitchd.wait(pace.seconds(10))
 
     def end(self):
         for process in (*self.controllers, self.vswitchd, self.database):
@@ -272,7 +275,7 @@ class Switch:
             if process is None:
                 continue
             try:
-                process.wait(5)
+                process.wait(pace.seconds(5))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -283,7 +286,7 @@ class Switch:
               self.vswitchd.returncode, self.logs)
 
     def vsctl(self, *words):
-        return run([self.programs.vsctl, "-t", "10", *words],
+        return run([self.programs.vsctl, "-t", str(pace.seconds(10)), *words],
                     env=self.environment)
 
     def ofctl(self, *words, stdin=None, expect_failure=False):
@@ -334,7 +337,7 @@ class Switch:
                 done = subprocess.run(
                     [getattr(self.programs, command[0]), *command[1:]],
                     env=self.environment, text=True, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, timeout=10)
+                    stderr=subprocess.STDOUT, timeout=pace.seconds(10))
                 log.write("---- %s\n%s\n" % (" ".join(command), done.stdout))
 
     def rmirrorctl(self, *words, expect_failure=False):

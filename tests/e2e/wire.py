@@ -15,6 +15,8 @@ import struct
 import subprocess
 import time
 
+import pace
+
 ETH_P_ALL = 0x0003
 ETH_P_IP = 0x0800
 ETH_P_VLAN = 0x8100
@@ -324,8 +326,10 @@ class Tap:
 
     def until(self, token, timeout=5.0):
         """Returns the frames, without markers, that come before the marker
-        with 'token'.  Raises TimeoutError when it does not come."""
+        with 'token'.  Raises TimeoutError when it does not come in
+        pace.seconds('timeout')."""
         frames = []
+        timeout = pace.seconds(timeout)
         deadline = time.monotonic() + timeout
         while True:
             frame = self.receive(max(0.001, deadline - time.monotonic()))

@@ -81,6 +81,7 @@ class Datapath:
         self.out = out
         self.hosts = []
         self.tokens = 0
+        self.notes = []
         self.directory = tempfile.mkdtemp(prefix="rmirror-kernel-")
         self.environment = dict(os.environ, OVS_RUNDIR=self.directory,
                                 OVS_LOGDIR=self.directory)
@@ -331,7 +332,7 @@ class Datapath:
 
         try:
             yield
-            lab.until(has_all, "tcpdump has to read all", timeout=60)
+            lab.until(has_all, "tcpdump has to read all", timeout=10)
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)

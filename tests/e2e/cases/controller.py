@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import frames
+import pace
 import wire
 from lab import (CLIENT_MAC, SERVER_MAC, TARGET, TARGET_B, TARGET6, THIRD_MAC,
                  UPLINK_MTU, check, copies_of, equal, originals, until)
@@ -70,7 +71,7 @@ def controller(bench, *rules):
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(5)
+            process.wait(pace.seconds(5))
         bench.ovs.controllers.remove(process)
 
 
@@ -313,7 +314,7 @@ def check_policy(bench):
 def controller_dies(bench):
     with controller(bench, ONE) as (process, path):
         process.kill()
-        process.wait(5)
+        process.wait(pace.seconds(5))
         sent = [frames.udp(100, 1000) for _ in range(5)]
         copies_of(bench.mirror(sent), [frame[:60] for frame in sent])
         again = bench.ovs.rmirrord(path)
@@ -324,7 +325,7 @@ def controller_dies(bench):
             bench.ovs.rmirrorctl("list", "-v")
         finally:
             again.terminate()
-            again.wait(5)
+            again.wait(pace.seconds(5))
             bench.ovs.controllers.remove(again)
 
 

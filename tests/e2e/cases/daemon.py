@@ -13,6 +13,7 @@ import socket
 import subprocess
 
 import frames
+import pace
 from lab import TARGET, check, copies_of, equal, run, until
 from registry import case
 
@@ -79,7 +80,7 @@ def clear(bench):
 def end(bench, process):
     if process.poll() is None:
         process.terminate()
-        process.wait(5)
+        process.wait(pace.seconds(5))
     if process in bench.ovs.controllers:
         bench.ovs.controllers.remove(process)
 
@@ -97,7 +98,8 @@ def refused(bench, *options):
     to, with an error."""
     process = bench.ovs.daemon(*options)
     try:
-        check(process.wait(10), "ovs-rmirrord has ended without an error")
+        check(process.wait(pace.seconds(10)),
+              "ovs-rmirrord has ended without an error")
     finally:
         end(bench, process)
 
@@ -117,7 +119,8 @@ def log_of(bench, since):
 def ctl(bench, *words):
     """Returns the outcome of ovs-rmirrorctl, whatever it is."""
     return subprocess.run([bench.ovs.programs.rmirrorctl(), *words],
-                          env=bench.ovs.environment, text=True, timeout=20,
+                          env=bench.ovs.environment, text=True,
+                          timeout=pace.seconds(20),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False)
 
@@ -436,7 +439,7 @@ def last_good(bench):
                   "mode of the copy")
             before = tap_flows(bench)
             process.kill()
-            process.wait(5)
+            process.wait(pace.seconds(5))
             write(path, "-A PREROUTING -j NOWHERE")
             os.unlink(sets)
             size = log_size(bench)
@@ -480,7 +483,7 @@ def killed(bench):
                     write(path, rule(1000 + change))
                     process.send_signal(signal.SIGHUP)
                 process.kill()
-                process.wait(5)
+                process.wait(pace.seconds(5))
             write(path, "-A PREROUTING -j NOWHERE")
             with daemon(bench, *options):
                 until(lambda: status(bench)["state"] == "up to date"
@@ -584,7 +587,7 @@ def unit_works(bench):
         environment = {"OPTIONS": "--bridge=br0 '--policy=%s'" % path,
                        "STATE_DIRECTORY": where + "/state"}
         manager.bind(where + "/notify")
-        manager.settimeout(10)
+        manager.settimeout(pace.seconds(10))
         text = unit_text(bench)
         process = bench.ovs.controller(
             "env", "NOTIFY_SOCKET=" + where + "/notify",
@@ -599,7 +602,8 @@ def unit_works(bench):
                 env=bench.ovs.environment)
             mirrors(bench, 2)
             process.terminate()
-            equal(process.wait(10), -signal.SIGTERM, "exit status")
+            equal(process.wait(pace.seconds(10)), -signal.SIGTERM,
+                  "exit status")
             mirrors(bench, 2)
         finally:
             end(bench, process)

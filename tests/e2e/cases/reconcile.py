@@ -12,6 +12,7 @@ import threading
 import time
 
 import frames
+import pace
 from lab import (BR0_MAC, BR0_PORTS, EGRESS_TABLE, TAP_TABLE, TARGET, check,
                  copies_of, equal, originals, until)
 from registry import case
@@ -79,7 +80,7 @@ def daemon(bench, *options, rules=(IN, OUT)):
 def end(bench, process):
     if process.poll() is None:
         process.terminate()
-        process.wait(5)
+        process.wait(pace.seconds(5))
     if process in bench.ovs.controllers:
         bench.ovs.controllers.remove(process)
 
@@ -238,7 +239,7 @@ def switch_killed(bench):
     with daemon(bench):
         wanted = tap_flows(bench)
         bench.ovs.vswitchd.send_signal(signal.SIGKILL)
-        bench.ovs.vswitchd.wait(5)
+        bench.ovs.vswitchd.wait(pace.seconds(5))
         os.unlink(os.path.join(bench.directory, "ovs-vswitchd.pid"))
         bench.ovs.start()
         repaired(bench, "after its start", wanted)
@@ -449,7 +450,7 @@ def limit(bench):
         limited()
 
         process.kill()
-        process.wait(5)
+        process.wait(pace.seconds(5))
         bench.ovs.controllers.remove(process)
     with daemon(bench, rules=(IN, OUT)):
         until(lambda: not ours(), "the meter has to go with its rule", SLOW)
@@ -470,7 +471,8 @@ def listed(bench):
 
 class Stream:
     """Sends numbered frames from the client to the server until it is
-    stopped, RATE a second unless the machine is slower, at most MOST."""
+    stopped, RATE a second unless the machine is slower or said to be, at most
+    MOST."""
 
     RATE, MOST, BATCH = 10000, 100000, 10
     OFFSET = 42                 # Of the number, behind the UDP header.
@@ -485,12 +487,13 @@ class Stream:
     def run(self):
         tap = self.bench.client.tap
         before, behind = self.head[:self.OFFSET], self.head[self.OFFSET + 4:]
+        rate = self.RATE / pace.slower
         began = time.monotonic()
         while not self.stopping.is_set() and self.sent < self.MOST:
             for _ in range(self.BATCH):
                 tap.send(before + struct.pack("!I", self.sent) + behind)
                 self.sent += 1
-            ahead = self.sent / self.RATE - (time.monotonic() - began)
+            ahead = self.sent / rate - (time.monotonic() - began)
             if ahead > 0:
                 time.sleep(ahead)
         self.seconds = time.monotonic() - began
@@ -541,7 +544,7 @@ def no_gap(bench):
             more("the daemon has to connect again")
             seen = log.count(unchanged)
             process.kill()
-            process.wait(5)
+            process.wait(pace.seconds(5))
             bench.ovs.controllers.remove(process)
             process = bench.ovs.rmirrord(path)
             more("the daemon has to return")
