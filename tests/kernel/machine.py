@@ -8,9 +8,8 @@ no port of any bridge, as most uplinks are.
                                                          2001:db8:18::1
 """
 
-import time
-
 import lab
+import quiet
 import wire
 
 SENSOR_MAC = "02:00:00:00:00:18"
@@ -19,9 +18,6 @@ SENSOR_B = "198.18.0.10"
 SENSOR6 = "2001:db8:18::9"
 WIRE = "198.18.0.1"
 WIRE6 = "2001:db8:18::1"
-
-# Frames that wait for ovs-vswitchd arrive in that time, in seconds.
-UPCALL = 0.15
 
 
 # Tests of the userspace datapath that do not fit here: it looks after its
@@ -132,13 +128,10 @@ class Lab(lab.Lab):
         """Like the one it overrides.  Here a frame that has no datapath flow
         yet is passed by whatever has, so what comes late is waited for."""
         frames = super()._marked(tap, receiver, vlan)
-        while True:
-            time.sleep(UPCALL)
-            late = [frame for frame in receiver.tap.drain()
-                    if not wire.is_marker(frame)]
-            if not late:
-                return frames
-            frames += late
+        lab.until(quiet.Watch(self.ovs.vswitchd.pid).quiet,
+                  "packets have to come to an end")
+        return frames + [frame for frame in receiver.tap.drain()
+                         if not wire.is_marker(frame)]
 
     def alive(self):
         self.ovs.alive()

@@ -15,19 +15,36 @@ import sys
 import time
 
 import lab
+import quiet
 from datapath import (CLIENT_IP, ENGINE, SENSOR, SENSOR6, SERVER_IP,
                       SERVER_IP6, tiers)
 from registry import case
 
 SEND_UDP = str(pathlib.Path(__file__).resolve().parents[1] / "send_udp")
 LENGTH = 96
+# Of the UDP GSO packets: bytes in each datagram, datagrams in each packet.
+SEGMENT, BATCH = 1400, 40
 
 
 def backlog_drops():
     """Returns how many packets this kernel has dropped between the two ends of
     veths, where a capture at the receiving end misses them."""
-    lines = pathlib.Path("/proc/net/softnet_stat").read_text(encoding="ascii")
-    return sum(int(line.split()[1], 16) for line in lines.splitlines())
+    return sum(dropped for _, dropped, _ in quiet.backlogs())
+
+
+def wait_for_the_last():
+    """Waits until no packet has moved for longer than TCP takes to send one
+    again."""
+    last, when = None, 0.0
+
+    def at_rest():
+        nonlocal last, when
+        now = quiet.backlogs()
+        if now != last:
+            last, when = now, time.monotonic()
+        return time.monotonic() > when + 1.5
+
+    lab.until(at_rest, "the last packets have to arrive")
 
 
 @contextlib.contextmanager
@@ -57,7 +74,7 @@ def captured(bench, name, target, length, snaplen, port):
                 expanded = bench.counter("expanded")
             dropped = backlog_drops()
             yield
-            time.sleep(1.5)     # The last packets are still on their way.
+            wait_for_the_last()
         lab.equal(backlog_drops() - dropped, 0,
                   "packets that the machine dropped before a capture")
         if bench.tier in ENGINE:
@@ -87,7 +104,7 @@ def iperf3(bench, address, size, *options):
             "ss", "-Hltn", "sport = :5201"), "iperf3 has to listen")
         bench.client.namespace.run("iperf3", "-c", address, "-n",
                                    str(size + (4 << 20)),
-                                   "-b", "150M", *options, timeout=240)
+                                   "-b", "150M", *options, timeout=40)
     finally:
         server.terminate()
         server.communicate()
@@ -133,11 +150,12 @@ def udp(name, target, address, size, length=LENGTH, snaplen=LENGTH,
     def test(bench):
         with captured(bench, name, target, length, snaplen, 7000):
             receiver = background(bench.server, sys.executable, SEND_UDP,
-                                  "--receive", address, "7000", "2")
+                                  "--receive", address, "7000",
+                                  str(-(-size // (SEGMENT * BATCH)) * BATCH))
             receiver.stdout.readline()
             sent = bench.client.namespace.run(
-                sys.executable, SEND_UDP, address, "7000", "1400", "40",
-                str(size), timeout=240)
+                sys.executable, SEND_UDP, address, "7000", str(SEGMENT),
+                str(BATCH), str(size), timeout=40)
             received = receiver.communicate(timeout=120)[0]
             lab.equal(received, sent, "datagrams received")
         return json.dumps({"judge": "stream", "name": name, "length": length,
