@@ -92,7 +92,7 @@ std::vector<FileWatch::Entry> FileWatch::FindEntries() const {
   for (const std::string& file : files_) {
     std::deque<std::string> rest;
     Prepend(file, &rest);
-    std::string folder = "/";
+    std::string folder = "/";  // Stays absolute.
     int links = 0;
     while (!rest.empty()) {
       const std::string name = rest.front();
@@ -114,10 +114,10 @@ std::vector<FileWatch::Entry> FileWatch::FindEntries() const {
         const std::string target = ReadLink(path);
         Prepend(target, &rest);
         if (target.starts_with("/")) {
-          folder = "/";
+          folder.resize(1);
         }
       } else if (name == "..") {
-        folder = folder.substr(0, std::max<size_t>(folder.rfind('/'), 1));
+        folder.resize(std::max<size_t>(folder.rfind('/'), 1));
       } else {
         folder = path;
       }

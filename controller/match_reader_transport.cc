@@ -9,6 +9,34 @@
 
 namespace ovs_rmirror {
 
+namespace {
+
+// Reads TYPE, TYPE/CODE or a name.
+std::optional<IcmpType> ReadIcmpType(const std::string& text, bool v6) {
+  if (const std::optional<IcmpType> named = IcmpTypeByName(text, v6)) {
+    return named;
+  }
+  const size_t slash = text.find('/');
+  const bool has_code = slash != std::string::npos;
+  const auto number = ParseNumber(text.substr(0, slash), 255);
+  const auto code =
+      has_code ? ParseNumber(text.substr(slash + 1), 255) : std::nullopt;
+  if (!number || (has_code && !code)) {
+    return std::nullopt;
+  }
+  IcmpType type;
+  // As iptables has it: 255 is any type.
+  if (v6 || *number != 255) {
+    type.type = static_cast<uint8_t>(*number);
+    if (code) {
+      type.code = static_cast<uint8_t>(*code);
+    }
+  }
+  return type;
+}
+
+}  // namespace
+
 // Reports a match of ports without a protocol that has them.
 bool MatchReader::NeedPorts(const ParsedOption& option) {
   if (matches_->protocol && !matches_->protocol->negated &&
@@ -175,31 +203,13 @@ void MatchReader::TakeTcpFlags(const ParsedOption& option) {
   matches_->tcp_flags = match;
 }
 
-// Reads TYPE, TYPE/CODE or a name.
 void MatchReader::TakeIcmpType(const ParsedOption& option, bool v6) {
   const uint8_t protocol = v6 ? uint8_t{IPPROTO_ICMPV6} : uint8_t{IPPROTO_ICMP};
   if (!NeedProtocol(option, protocol)) {
     return;
   }
   const Token& value = *option.value;
-  std::optional<IcmpType> type = IcmpTypeByName(value.text, v6);
-  if (!type) {
-    const size_t slash = value.text.find('/');
-    const auto number = ParseNumber(value.text.substr(0, slash), 255);
-    const auto code = slash == std::string::npos
-                          ? std::nullopt
-                          : ParseNumber(value.text.substr(slash + 1), 255);
-    if (number && (code || slash == std::string::npos)) {
-      type.emplace();
-      // As iptables has it: 255 is any type.
-      if (v6 || *number != 255) {
-        type->type = static_cast<uint8_t>(*number);
-        if (code) {
-          type->code = static_cast<uint8_t>(*code);
-        }
-      }
-    }
-  }
+  const std::optional<IcmpType> type = ReadIcmpType(value.text, v6);
   if (!type) {
     const std::string_view nearest = Nearest(value.text, IcmpTypeNames(v6));
     Error(
