@@ -42,6 +42,10 @@ bool IsAcceptable(const Policy& policy) {
   return !diagnostics.HasErrors();
 }
 
+// The largest that iptables takes.  No packet of a case is over it, so that
+// what a rule counts does not depend on time.
+constexpr LimitMatch kLimit = {10000, 10000};
+
 // A policy that has to mean the same to both sides.
 Policy GenerateCommonPolicy() {
   Policy policy = GeneratePolicy();
@@ -53,7 +57,9 @@ Policy GenerateCommonPolicy() {
   }
   for (Rule& rule : policy.rules) {
     Matches& m = rule.matches;
-    m.limit.reset();
+    if (m.limit) {
+      m.limit = kLimit;
+    }
     if (m.icmp && m.icmp->family == Family::kIpv4 && OneIn(6)) {
       m.icmp->type.reset();
       m.icmp->code.reset();
@@ -210,6 +216,7 @@ std::vector<Policy> ShrinkPolicy(const Policy& policy) {
     without([](Matches* m) { m->dscp.reset(); });
     without([](Matches* m) { m->mark.reset(); });
     without([](Matches* m) { m->sets.clear(); });
+    without([](Matches* m) { m->limit.reset(); });
     without([](Matches* m) { m->statistic.reset(); });
     without([](Matches* m) {
       if (!m->MatchesTransport()) {
