@@ -14,12 +14,16 @@ namespace {
 // OFPP_UNSET: what the field of the output holds at ingress.
 constexpr uint32_t kPortUnset = 0xfffffff7;
 
-// `limit` is the rule whose limit holds for the copy.
-std::string FormatCopyOf(const Mirror& mirror, std::optional<size_t> limit,
+std::string FormatLimitOf(size_t rule) {
+  return " limit of rule " + std::to_string(rule);
+}
+
+// `limit` is what FormatLimitOf() says of the rule whose limit holds for the
+// copy; empty if there is none.
+std::string FormatCopyOf(const Mirror& mirror, const std::string& limit,
                          uint32_t probability) {
-  return FormatMirror(mirror) +
-         (limit ? " limit of rule " + std::to_string(*limit) : "") +
-         " probability " + std::to_string(probability);
+  return FormatMirror(mirror) + limit + " probability " +
+         std::to_string(probability);
 }
 
 // Follows a packet through the tables.
@@ -82,8 +86,8 @@ class FlowWalk {
       const Session& session = copy->mirror.session;
       if (std::find(taken_.begin(), taken_.end(), session) == taken_.end()) {
         taken_.push_back(session);
-        const std::optional<size_t> limit =
-            copy->meter ? std::optional(RuleOf(*copy->meter)) : std::nullopt;
+        const std::string limit =
+            copy->meter ? FormatLimitOf(RuleOf(*copy->meter)) : "";
         tally_.copies.insert(
             FormatCopyOf(copy->mirror, limit, copy->probability));
       }
@@ -163,7 +167,7 @@ Tally FollowRules(const Policy& policy, const PortNumbers& ports,
       const Rule& rule = policy.rules[step.rule];
       const Matches& m = rule.matches;
       tally.copies.insert(FormatCopyOf(
-          *rule.mirror(), m.limit ? std::optional(step.rule) : std::nullopt,
+          *rule.mirror(), m.limit ? FormatLimitOf(step.rule) : "",
           m.statistic ? m.statistic->probability : RMIRROR_PROBABILITY_ALL));
     }
   }
