@@ -4,9 +4,9 @@
 
 #include <arpa/inet.h>
 
-#include <cctype>
 #include <charconv>
 #include <cstdio>
+#include <system_error>
 
 namespace ovs_rmirror {
 
@@ -90,25 +90,22 @@ std::string FormatNetworkBriefly(const Network& network) {
 }
 
 std::optional<uint64_t> ParseMac(std::string_view text) {
-  if (text.size() != 17) {
-    return std::nullopt;
-  }
+  const char* next = text.data();
+  const char* const end = next + text.size();
   uint64_t mac = 0;
-  for (size_t i = 0; i < text.size(); i++) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    if (i % 3 == 2) {
-      if (c != ':') {
-        return std::nullopt;
-      }
-    } else if (!std::isxdigit(c)) {
+  for (int i = 0; i < 6; i++) {
+    if (i > 0 && (next == end || *next++ != ':')) {
       return std::nullopt;
-    } else {
-      mac = mac << 4 |
-            static_cast<uint64_t>(std::isdigit(c) ? c - '0'
-                                                  : std::tolower(c) - 'a' + 10);
     }
+    unsigned byte = 0;
+    const auto [after, error] = std::from_chars(next, end, byte, 16);
+    if (error != std::errc() || after - next > 2) {
+      return std::nullopt;
+    }
+    mac = mac << 8 | byte;
+    next = after;
   }
-  return mac;
+  return next == end ? std::optional(mac) : std::nullopt;
 }
 
 std::string FormatMac(uint64_t mac) {

@@ -55,7 +55,7 @@ std::string FormatNetwork(const Network& network);
 // The same, where an address alone stands for itself: "10.0.0.1".
 std::string FormatNetworkBriefly(const Network& network);
 
-// Reads six hexadecimal bytes, "02:00:00:00:00:05".
+// Reads six hexadecimal bytes, "02:00:00:00:00:05" or "2:0:0:0:0:5".
 std::optional<uint64_t> ParseMac(std::string_view text);
 std::string FormatMac(uint64_t mac);
 

@@ -235,6 +235,11 @@ class Collector {
 };
 
 void Collector::AddLinkLayer() {
+  for (const auto* match : {&matches_.in_interface, &matches_.out_interface}) {
+    if (*match && (*match)->IsNever()) {
+      Add({});
+    }
+  }
   if (const auto& match = matches_.in_interface; match && !match->negated) {
     Add(InPorts(*match, ports_));
   }

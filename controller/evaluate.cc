@@ -94,6 +94,9 @@ bool InterfaceMatches(const std::optional<InterfaceMatch>& match,
   if (!match) {
     return true;
   }
+  if (match->IsNever()) {
+    return false;
+  }
   const bool in =
       port && port != kPortLocal &&
       std::any_of(ports.begin(), ports.end(), [&](const auto& entry) {

@@ -258,7 +258,9 @@ Translator::Applied Translator::Apply(const SavedRule& rule) const {
     if (!match) {
       return;
     }
-    if (!known && hook == "POSTROUTING") {
+    if (match->IsNever()) {
+      applied.never = true;
+    } else if (!known && hook == "POSTROUTING") {
       applied.doubts.push_back(
           {rule.where, "POSTROUTING does not know by which port a packet came",
            ""});

@@ -46,6 +46,8 @@ std::optional<uint64_t> ParseNumber(std::string_view text, uint64_t max) {
   if (text.starts_with("0x") || text.starts_with("0X")) {
     text.remove_prefix(2);
     base = 16;
+  } else if (text.size() > 1 && text.starts_with('0')) {
+    return std::nullopt;
   }
   uint64_t number = 0;
   const auto [end, error] =
@@ -239,10 +241,14 @@ void MatchReader::TakeInterface(const ParsedOption& option,
     Error(value.where, "LOCAL is not a port for " + option.name.text,
           in ? "write the rule for chain OUTPUT, without -i"
              : "write the rule for chain INPUT, without -o");
-  } else if (match.name.empty() && match.negated) {
-    Error(value.where, "a rule that excludes every port can never match",
+  } else if (!match.name.empty() || match.negated) {
+    if (match.name.empty()) {
+      diagnostics_->Warning(
+          value.where,
+          "this rule can never match: it excludes every "
+          "port",
           "leave " + option.name.text + " out to match every port");
-  } else if (!match.name.empty()) {
+    }
     *result = match;
   }
 }

@@ -20,6 +20,7 @@
 namespace ovs_rmirror {
 
 // Reads a decimal number up to `max`, or a hexadecimal one that starts with 0x.
+// A decimal one has no leading zero: iptables takes such a number for octal.
 std::optional<uint64_t> ParseNumber(std::string_view text, uint64_t max);
 
 class MatchReader {

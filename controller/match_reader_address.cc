@@ -8,6 +8,25 @@
 
 namespace ovs_rmirror {
 
+namespace {
+
+// Reads an address, or as iptables does an IPv4 address without its last bytes,
+// which are 0 then: "10.1" is 10.1.0.0.
+std::optional<Address> ParsePaddedAddress(std::string_view text) {
+  if (const std::optional<Address> whole = ParseAddress(text)) {
+    return whole;
+  }
+  std::string padded(text);
+  for (auto dots = std::count(text.begin(), text.end(), '.'); dots < 3;
+       dots++) {
+    padded += ".0";
+  }
+  const std::optional<Address> address = ParseAddress(padded);
+  return address && address->family == Family::kIpv4 ? address : std::nullopt;
+}
+
+}  // namespace
+
 void MatchReader::TakeAddresses(const ParsedOption& option,
                                 std::optional<AddressMatch>* match) {
   const Token& value = *option.value;
@@ -53,7 +72,7 @@ std::optional<Network> MatchReader::ReadNetwork(const Token& token,
       std::string_view(token.text).substr(begin, size);
   const size_t slash = text.find('/');
   const std::string_view base = text.substr(0, slash);
-  const std::optional<Address> address = ParseAddress(base);
+  const std::optional<Address> address = ParsePaddedAddress(base);
   if (!address) {
     Error(PartOf(token, begin, base.size()),
           "'" + std::string(base) + "' is no IP address",
@@ -82,6 +101,15 @@ std::optional<Network> MatchReader::ReadNetwork(const Token& token,
                 : "write a length from 0 to 128 or a mask like ffff::");
       return std::nullopt;
     }
+  } else if (!ParseAddress(base)) {
+    const std::string whole = FormatAddress(*address);
+    diagnostics_->Warning(
+        PartOf(token, begin, base.size()),
+        "'" + std::string(base) + "' is the one address " + whole +
+            ", as in iptables",
+        "write " + whole + ", or a length for a network: " + whole + "/" +
+            std::to_string(8 *
+                           (1 + std::count(base.begin(), base.end(), '.'))));
   }
   return Network{family, {address->bits & mask, mask}};
 }
@@ -92,10 +120,12 @@ void MatchReader::TakeRange(const ParsedOption& option,
   NeedModule(option, "iprange");
   const Token& value = *option.value;
   const size_t dash = value.text.find('-');
-  const std::optional<Address> first = ParseAddress(value.text.substr(0, dash));
+  const std::optional<Address> first =
+      ParsePaddedAddress(value.text.substr(0, dash));
   const std::optional<Address> last =
-      dash == std::string::npos ? first
-                                : ParseAddress(value.text.substr(dash + 1));
+      dash == std::string::npos
+          ? first
+          : ParsePaddedAddress(value.text.substr(dash + 1));
   if (!first || !last || first->family != last->family) {
     Error(value.where, Quoted(value) + " is no range of addresses",
           "write it like 192.0.2.1-192.0.2.9 or 2001:db8::1-2001:db8::9");

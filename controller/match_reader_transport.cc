@@ -43,6 +43,14 @@ bool MatchReader::NeedPorts(const ParsedOption& option) {
       ProtocolHasPorts(matches_->protocol->protocol)) {
     return true;
   }
+  if (matches_->protocol && !matches_->protocol->negated &&
+      (matches_->protocol->protocol == IPPROTO_UDPLITE ||
+       matches_->protocol->protocol == IPPROTO_DCCP)) {
+    const std::string name = ProtocolName(matches_->protocol->protocol);
+    Error(option.name.where, "Open vSwitch cannot match the ports of " + name,
+          "leave " + option.name.text + " out to match all packets of " + name);
+    return false;
+  }
   Error(option.name.where, option.name.text + " needs a protocol with ports",
         "write -p tcp, -p udp or -p sctp");
   return false;

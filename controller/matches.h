@@ -43,7 +43,8 @@ struct ProtocolMatch {
 };
 
 // [!] NAME, or NAME+ for all ports whose names start with NAME.  The port LOCAL
-// has no name here: what enters and leaves by it has chains of its own.
+// has no name here: what enters and leaves by it has chains of its own.  "! +"
+// matches nothing, in any chain; "+" alone is no match.
 struct InterfaceMatch {
   bool negated = false;
   std::string name;  // Without the plus sign.
@@ -52,6 +53,8 @@ struct InterfaceMatch {
   bool Names(const std::string& port) const {
     return prefix ? port.starts_with(name) : port == name;
   }
+
+  bool IsNever() const { return negated && prefix && name.empty(); }
 
   bool operator==(const InterfaceMatch&) const = default;
 };

@@ -310,7 +310,7 @@ void RuleReader::TakeInterface(const Option& option,
     interface.name.pop_back();
     interface.prefix = true;
   }
-  if (!interface.name.empty()) {
+  if (!interface.name.empty() || interface.negated) {
     *match = interface;
   }
 }

@@ -126,6 +126,8 @@ std::vector<std::string> FormatOutInterface(
     const std::optional<InterfaceMatch>& match, const std::string& table) {
   if (!match) {
     return {""};
+  } else if (match->IsNever()) {
+    return {FormatInterface(*match, " -o ")};
   } else if (table == "raw") {
     // OUTPUT of iptables knows the device, that of a switch does not.
     return match->negated ? std::vector<std::string>{""}
@@ -172,7 +174,10 @@ std::vector<std::string> FormatAlternatives(Matches m, Family family,
   }
   std::erase_if(m.sets, IsMacSet);
   if (m.in_interface) {
-    text += " -m physdev" + FormatInterface(*m.in_interface, " --physdev-in ");
+    text += m.in_interface->IsNever()
+                ? FormatInterface(*m.in_interface, " -i ")
+                : " -m physdev" +
+                      FormatInterface(*m.in_interface, " --physdev-in ");
     m.in_interface.reset();
   }
   const std::vector<std::string> outs =

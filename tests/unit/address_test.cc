@@ -66,13 +66,16 @@ TEST(Network, ContainsOnlyAddressesOfItsFamily) {
 TEST(Mac, IsReadAndWrittenInBothCases) {
   EXPECT_EQ(ParseMac("02:00:00:00:00:05"), 0x020000000005u);
   EXPECT_EQ(ParseMac("AA:bb:CC:dd:EE:ff"), 0xaabbccddeeffu);
+  EXPECT_EQ(ParseMac("2:0:c:0a:0:5"), 0x02000c0a0005u);
   EXPECT_EQ(FormatMac(0xaabbccddee01u), "aa:bb:cc:dd:ee:01");
 }
 
-TEST(Mac, HasSixBytesOfTwoDigits) {
+TEST(Mac, HasSixBytesOfOneOrTwoDigits) {
   for (const char* text :
-       {"", "02:00:00:00:00", "2:0:0:0:0:5", "02-00-00-00-00-05",
-        "02:00:00:00:00:0g", "02:00:00:00:00:05:06"}) {
+       {"", "02:00:00:00:00", "02-00-00-00-00-05", "02:00:00:00:00:0g",
+        "02:00:00:00:00:05:06", "002:00:00:00:00:05", "020000000005",
+        "02:00:00:00:00:", "02:00:00:00::05", "02:00:00:00:00:-5",
+        "02:00:00:00:00:05 "}) {
     EXPECT_FALSE(ParseMac(text)) << text;
   }
 }

@@ -217,6 +217,9 @@ inline void GenerateOfFamily(Family family, Matches* m) {
 }
 
 inline InterfaceMatch GenerateInterface() {
+  if (OneIn(16)) {
+    return {true, "", true};
+  }
   if (OneIn(4)) {
     return {OneIn(3), OneOf<std::string>({"o", "t", "b", "x"}), true};
   }

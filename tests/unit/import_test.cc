@@ -197,6 +197,12 @@ TEST(Import, KnowsNoPacketOfLo) {
             "left out\n");
 }
 
+TEST(Import, LeavesRulesOutThatNoPortCanMatch) {
+  EXPECT_EQ(RulesOf("*filter\n-A FORWARD ! -i + -j ACCEPT\n-A FORWARD -p udp" +
+                    kMirrored + "-A OUTPUT ! -o +" + kMirrored + "COMMIT\n"),
+            "-A FORWARD -4 -p udp" + kMirrored);
+}
+
 TEST(Import, RefusesToMirrorMoreUnlessTold) {
   const std::string text =
       "*filter\n:A - [0:0]\n"

@@ -172,7 +172,7 @@ TEST(Rules, RefusePortsThatAreNone) {
 }
 
 TEST(Rules, RefusePortsWithoutAProtocolThatHasThem) {
-  for (const std::string p : {"", "-p icmp ", "! -p tcp ", "-p udplite "}) {
+  for (const std::string p : {"", "-p icmp ", "! -p tcp "}) {
     EXPECT_EQ(Complaint("-A OUTPUT " + p + "--sport 1 -j DROP"),
               "--sport needs a protocol with ports [--sport]")
         << p;
@@ -233,8 +233,6 @@ TEST(Rules, SayWhereToAskForTheOutputOfWhatTheHostSends) {
 }
 
 TEST(Rules, RefuseInterfacesThatCannotBeOne) {
-  EXPECT_EQ(Complaint("-A PREROUTING ! -i + -j DROP"),
-            "a rule that excludes every port can never match [+]");
   EXPECT_EQ(Complaint("-A PREROUTING -i LOCAL -j DROP"),
             "LOCAL is not a port for -i [LOCAL]");
   EXPECT_EQ(Complaint("-A FORWARD -o LOCAL -j DROP"),
@@ -316,6 +314,63 @@ TEST(Rules, WarnOfRulesThatCanNeverMatch) {
             "[0.0.0.0/0]");
   EXPECT_EQ(Complaint("-A OUTPUT -p tcp ! --sport 0:65535 -j DROP"),
             "this rule can never match: no port is outside 0:65535 [0:65535]");
+  EXPECT_EQ(Complaint("-A PREROUTING ! -i + -j DROP"),
+            "this rule can never match: it excludes every port [+]");
+}
+
+// Each with what iptables-save makes of it.
+TEST(Rules, ReadAddressesWithoutTheirLastBytesAsIptablesDoes) {
+  for (const auto& [text, canonical] :
+       std::map<std::string, std::string>{{"-s 10.1/16", "-s 10.1.0.0/16"},
+                                          {"-s 10/8", "-s 10.0.0.0/8"},
+                                          {"-s 10.1.2/24", "-s 10.1.2.0/24"},
+                                          {"-s 0/0", "-s 0.0.0.0/0"},
+                                          {"-m iprange --src-range 10.1-10.2",
+                                           "-m iprange --src-range "
+                                           "10.1.0.0-10.2.0.0"}}) {
+    const SourceText source("p", InTable("-A OUTPUT " + text + " -j DROP"));
+    Diagnostics diagnostics;
+    const Policy policy = ReadPolicy(source, {}, &diagnostics);
+    EXPECT_EQ(Format(source, diagnostics), "") << text;
+    ASSERT_EQ(policy.rules.size(), 1u);
+    EXPECT_EQ(FormatRule(policy.rules[0]),
+              "-A OUTPUT " + canonical + " -j DROP");
+  }
+  EXPECT_EQ(Complaints("-A OUTPUT -s 10.1 -j DROP"),
+            "p:2:14: warning: '10.1' is the one address 10.1.0.0, as in "
+            "iptables\n"
+            "    -A OUTPUT -s 10.1 -j DROP\n"
+            "                 ^~~~\n"
+            "    write 10.1.0.0, or a length for a network: 10.1.0.0/16\n");
+}
+
+TEST(Rules, RefuseAddressesThatOnlyIptablesReads) {
+  for (const char* text : {"10.300", "256", "010.0.0.1", "0x10.1", "10.", ".1",
+                           "1.2.3.4.5", "1:2", "::1.2"}) {
+    EXPECT_EQ(Complaint(std::string("-A OUTPUT -s ") + text + " -j DROP"),
+              "'" + std::string(text) + "' is no IP address [" + text + "]");
+  }
+  EXPECT_EQ(Complaint("-A OUTPUT -s 10.0.0.1/255.255 -j DROP"),
+            "'255.255' is no mask of an IPv4 address [255.255]");
+}
+
+// iptables takes them for octal.
+TEST(Rules, RefuseNumbersWithLeadingZeros) {
+  EXPECT_EQ(Complaint("-A OUTPUT -s 10.0.0.0/010 -j DROP"),
+            "'010' is no mask of an IPv4 address [010]");
+  EXPECT_EQ(Complaint("-A OUTPUT -p tcp --dport 010 -j DROP"),
+            "'010' is no port of tcp [010]");
+  EXPECT_EQ(Complaint("-A OUTPUT -p tcp --dport 0x010 -j DROP"), "");
+}
+
+TEST(Rules, RefusePortsThatOpenVswitchCannotMatch) {
+  EXPECT_EQ(Complaints("-A OUTPUT -p udplite -m multiport --dports 1 -j DROP"),
+            "p:2:35: error: Open vSwitch cannot match the ports of udplite\n"
+            "    -A OUTPUT -p udplite -m multiport --dports 1 -j DROP\n"
+            "                                      ^~~~~~~~\n"
+            "    leave --dports out to match all packets of udplite\n");
+  EXPECT_EQ(Complaint("-A OUTPUT -p dccp --dport 1 -j DROP"),
+            "Open vSwitch cannot match the ports of dccp [--dport]");
 }
 
 TEST(Rules, RefuseOptionsThatAppearTwice) {
