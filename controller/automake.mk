@@ -57,6 +57,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/policy_file.h \
 	controller/probability.cc \
 	controller/probability.h \
+	controller/rates.cc \
+	controller/rates.h \
 	controller/read_file.cc \
 	controller/read_file.h \
 	controller/reconcile.cc \
@@ -122,7 +124,11 @@ controller_libcommands_la_SOURCES = \
 	controller/policy_source.cc \
 	controller/policy_source.h \
 	controller/rule_table.cc \
-	controller/rule_table.h
+	controller/rule_table.h \
+	controller/terminal.cc \
+	controller/terminal.h \
+	controller/top.cc \
+	controller/top.h
 $(controller_libcommands_la_OBJECTS): | $(OVS_STAMP)
 
 bin_PROGRAMS += controller/ovs-rmirrorctl
@@ -131,7 +137,8 @@ controller_ovs_rmirrorctl_SOURCES = controller/ovs-rmirrorctl.cc
 controller_ovs_rmirrorctl_LDADD = \
 	controller/libcommands.la \
 	controller/libpolicy.la \
-	$(OVS_LIBS)
+	$(OVS_LIBS) \
+	$(NCURSES_LIBS)
 $(controller_ovs_rmirrorctl_OBJECTS): | $(OVS_STAMP)
 
 bashcompletiondir = $(datadir)/bash-completion/completions

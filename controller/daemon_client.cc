@@ -2,7 +2,7 @@
 
 #include "controller/daemon_client.h"
 
-#include <cstdlib>
+#include <cerrno>
 #include <iostream>
 #include <map>
 #include <stdexcept>
@@ -94,50 +94,101 @@ class ListReader {
 
 }  // namespace
 
-ExitCode Ask(const DaemonOptions& daemon, const char* command,
-             std::vector<std::string> words, std::string* reply) {
-  std::string socket = daemon.target;
-  if (!socket.starts_with('/')) {
+DaemonCall::DaemonCall(const DaemonOptions& daemon, const char* command,
+                       std::vector<std::string> words)
+    : socket_(daemon.target) {
+  if (!socket_.starts_with('/')) {
     const std::string base = std::string(ovs_rundir()) + "/" + daemon.target;
     const std::string pidfile = base + ".pid";
     const pid_t pid = read_pidfile(pidfile.c_str());
     if (pid < 0) {
-      std::cerr << pidfile << ": " << ovs_strerror(-pid)
-                << ": is ovs-rmirrord running with --pidfile? Else name its "
-                   "control socket: -t SOCKET\n";
-      return kExitUnreachable;
+      answer_ = {kExitUnreachable,
+                 pidfile + ": " + ovs_strerror(-pid) +
+                     ": is ovs-rmirrord running with --pidfile? Else name its "
+                     "control socket: -t SOCKET\n"};
+      return;
     }
-    socket = base + "." + std::to_string(pid) + ".ctl";
+    socket_ = base + "." + std::to_string(pid) + ".ctl";
   }
   if (!daemon.bridge.empty()) {
     words.push_back(daemon.bridge);
   }
-  std::vector<char*> arguments;
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  struct jsonrpc* client;
-  int error = unixctl_client_create(socket.c_str(), &client);
-  char* result = nullptr;
-  char* failure = nullptr;
+  int error = unixctl_client_create(socket_.c_str(), &client_);
   if (!error) {
-    error = unixctl_client_transact(client, command,
-                                    static_cast<int>(arguments.size()),
-                                    arguments.data(), &result, &failure);
-    jsonrpc_close(client);
+    struct json* parameters = json_array_create_empty();
+    for (const std::string& word : words) {
+      json_array_add(parameters, json_string_create(word.c_str()));
+    }
+    error = jsonrpc_send(client_,
+                         jsonrpc_create_request(command, parameters, nullptr));
   }
   if (error) {
-    std::cerr << socket << ": " << ovs_retval_to_string(error) << "\n";
-    return kExitUnreachable;
+    answer_ = {kExitUnreachable,
+               socket_ + ": " + ovs_retval_to_string(error) + "\n"};
   }
-  if (failure) {
-    std::cerr << failure;
-    free(failure);
-    return kExitFailed;
+}
+
+DaemonCall::~DaemonCall() { jsonrpc_close(client_); }
+
+std::optional<DaemonAnswer> DaemonCall::Run() {
+  if (answer_) {
+    return answer_;
   }
-  *reply = result ? result : "";
-  free(result);
+  jsonrpc_run(client_);
+  struct jsonrpc_msg* reply = nullptr;
+  const int error = jsonrpc_recv(client_, &reply);
+  if (error == EAGAIN) {
+    return std::nullopt;
+  }
+  if (error) {
+    answer_ = {kExitUnreachable,
+               socket_ + ": " + ovs_retval_to_string(error) + "\n"};
+    return answer_;
+  }
+  const struct json* failure = reply->error;
+  const struct json* result = reply->result;
+  if (failure && failure->type == JSON_STRING) {
+    answer_ = {kExitFailed, json_string(failure)};
+  } else if (!failure && result && result->type == JSON_STRING) {
+    answer_ = {kExitGood, json_string(result)};
+  } else {
+    answer_ = {kExitUnreachable,
+               socket_ + ": this is no answer of ovs-rmirrord\n"};
+  }
+  jsonrpc_msg_destroy(reply);
+  return answer_;
+}
+
+void DaemonCall::Wait() {
+  if (answer_) {
+    poll_immediate_wake();
+  } else {
+    jsonrpc_wait(client_);
+    jsonrpc_recv_wait(client_);
+  }
+}
+
+ExitCode Ask(const DaemonOptions& daemon, const char* command,
+             std::vector<std::string> words, std::string* reply) {
+  DaemonCall call(daemon, command, std::move(words));
+  std::optional<DaemonAnswer> answer;
+  while (!(answer = call.Run())) {
+    call.Wait();
+    poll_block();
+  }
+  if (answer->status != kExitGood) {
+    std::cerr << answer->text;
+    return answer->status;
+  }
+  *reply = std::move(answer->text);
   return kExitGood;
+}
+
+std::string UnreadableAnswer(const std::exception& error) {
+  return std::string(
+             "the daemon's answer cannot be read; is it of this "
+             "version (") +
+         RMIRROR_VERSION + ")? " + error.what() + "\n";
 }
 
 ExitCode AskForJson(const DaemonOptions& daemon, const char* command,
@@ -153,9 +204,7 @@ ExitCode AskForJson(const DaemonOptions& daemon, const char* command,
   } catch (const std::invalid_argument& e) {
     std::cerr << e.what() << "\n";
   } catch (const std::exception& e) {
-    std::cerr << "the daemon's answer cannot be read; is it of this version "
-                 "("
-              << RMIRROR_VERSION << ")? " << e.what() << "\n";
+    std::cerr << UnreadableAnswer(e);
   }
   return kExitFailed;
 }

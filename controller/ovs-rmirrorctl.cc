@@ -27,11 +27,13 @@
 #include "controller/ovs.h"
 #include "controller/packet_path.h"
 #include "controller/policy_source.h"
+#include "controller/rates.h"
 #include "controller/rule_table.h"
 #include "controller/rule_text.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
 #include "controller/status.h"
+#include "controller/top.h"
 #include "controller/warnings.h"
 
 namespace ovs_rmirror {
@@ -642,6 +644,29 @@ int Main(int argc, char** argv) {
   list->add_flag("--json", output.as_json, "print JSON, of all chains")
       ->excludes(format);
 
+  TopOptions top_options;
+  CLI::App* top = app.add_subcommand(
+      "top", "Show the rates of rules and targets, again and again");
+  top->add_option("-d,--delay", top_options.delay, "between two looks")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  top->add_option("-s,--sort", top_options.sort,
+                  "the highest first; policy: in the order of the rules")
+      ->check(CLI::IsMember(RateOrderNames()))
+      ->capture_default_str();
+  top->add_option("-n,--count", top_options.count,
+                  "end when rates have been shown so often")
+      ->type_name("COUNT")
+      ->check(CLI::PositiveNumber);
+  top->add_flag("--targets", top_options.targets, "targets, not rules");
+  // As in top(1); all other commands have -b for the bridge.
+  top->add_flag("-b,--batch", top_options.batch,
+                "print text instead of using the terminal; here, the bridge "
+                "is --bridge");
+  top->add_flag("--json", top_options.as_json,
+                "print a line of JSON each time");
+
   bool with_counters = false;
   CLI::App* save = app.add_subcommand(
       "save", "Print the policy in force, like iptables-save");
@@ -678,6 +703,8 @@ int Main(int argc, char** argv) {
   } else if (*list) {
     list_options.output = output;
     return List(daemon, list_options);
+  } else if (*top) {
+    return Top(daemon, top_options);
   } else if (*save) {
     return Save(daemon, with_counters, output);
   } else if (*zero) {

@@ -32,6 +32,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/parser_test.cc \
 	tests/unit/policy_file_test.cc \
 	tests/unit/probability_test.cc \
+	tests/unit/rates_test.cc \
 	tests/unit/reconcile_test.cc \
 	tests/unit/rule_text_test.cc \
 	tests/unit/rules_test.cc \
@@ -44,5 +45,6 @@ tests_unit_rmirror_unit_LDADD = \
 	controller/libcontroller.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
+	$(NCURSES_LIBS) \
 	-lrapidcheck $(GTEST_LIBS)
 $(tests_unit_rmirror_unit_OBJECTS): | $(OVS_STAMP)

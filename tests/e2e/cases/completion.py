@@ -40,7 +40,8 @@ def completions(bench, *words):
 def completion(bench):
     commands = completions(bench, "")
     equal(sorted(commands), ["check", "clear", "compile", "explain", "import",
-                             "list", "reload", "save", "status", "zero"],
+                             "list", "reload", "save", "status", "top",
+                             "zero"],
           "commands")
     equal(completions(bench, "re"), ["reload"], "re")
     equal(completions(bench, "-t", "list", "ze"), ["zero"], "behind -t")
@@ -58,7 +59,12 @@ def completion(bench):
           "values of --stage=")
     equal(completions(bench, "list", "--format", "=")[:2], ["table", "list"],
           "values of --format=")
-    equal(completions(bench, "list", "PO"), ["POSTROUTING"], "chains")
+    equal(completions(bench, "top", "-s", "m"), ["mirrored"],
+          "columns of top")
+    check("--targets" in completions(bench, "top", "-b", "--"),
+          "options behind top -b are not offered")
+    equal(completions(bench, "top", "-n", ""), [], "numbers")
+    equal(completions(bench, "list", "-n", "PO"), ["POSTROUTING"], "chains")
     path = os.path.join(bench.directory, "host.policy")
     with open(path, "w", encoding="utf-8"):
         pass
