@@ -153,7 +153,7 @@ def on_screen(bench):
         tmux.type("q")
         until(lambda: tmux.state() == before, "the screen of before")
         tmux.type("stty -g > %s/after; echo rc=$?" % bench.directory, "Enter")
-        tmux.shows("^rc=0", "the shell")
+        tmux.shows(r"^(\$ )?rc=0", "the shell")
         restored(bench)
 
 
@@ -191,7 +191,7 @@ def restores(bench):
             until(lambda: tmux.state() == before, "the screen of before, " + name)
             tmux.type("stty -g > %s/after; echo ended=%d" % (bench.directory, i),
                       "Enter")
-            tmux.shows("^ended=%d" % i, "the shell")
+            tmux.shows(r"^(\$ )?ended=%d" % i, "the shell")
             restored(bench)
         # With -n, it ends by itself.
         tmux.type("clear; %s top -d 0.1 -n 3; echo by itself: $?" % program,
