@@ -115,8 +115,16 @@ $(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
 noinst_LTLIBRARIES += controller/libcommands.la
 controller_libcommands_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_libcommands_la_SOURCES = \
+	controller/capture.cc \
+	controller/capture.h \
+	controller/capture_choice.cc \
+	controller/capture_choice.h \
+	controller/copy_reader.cc \
+	controller/copy_reader.h \
 	controller/daemon_client.cc \
 	controller/daemon_client.h \
+	controller/pcapng.cc \
+	controller/pcapng.h \
 	controller/packet_path.cc \
 	controller/packet_path.h \
 	controller/packet_reader.c \
@@ -125,6 +133,7 @@ controller_libcommands_la_SOURCES = \
 	controller/policy_source.h \
 	controller/rule_table.cc \
 	controller/rule_table.h \
+	controller/signals.h \
 	controller/terminal.cc \
 	controller/terminal.h \
 	controller/top.cc \
@@ -138,7 +147,7 @@ controller_ovs_rmirrorctl_LDADD = \
 	controller/libcommands.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
-	$(NCURSES_LIBS)
+	$(NCURSES_LIBS) $(PCAP_LIBS)
 $(controller_ovs_rmirrorctl_OBJECTS): | $(OVS_STAMP)
 
 bashcompletiondir = $(datadir)/bash-completion/completions

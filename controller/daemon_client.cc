@@ -103,9 +103,11 @@ DaemonCall::DaemonCall(const DaemonOptions& daemon, const char* command,
     const pid_t pid = read_pidfile(pidfile.c_str());
     if (pid < 0) {
       answer_ = {kExitUnreachable,
-                 pidfile + ": " + ovs_strerror(-pid) +
-                     ": is ovs-rmirrord running with --pidfile? Else name its "
-                     "control socket: -t SOCKET\n"};
+                 pidfile + ": " + ovs_strerror(-pid) + ": is " + daemon.target +
+                     " running with --pidfile?" +
+                     (daemon.target == DaemonOptions().target
+                          ? " Else name its control socket: -t SOCKET\n"
+                          : "\n")};
       return;
     }
     socket_ = base + "." + std::to_string(pid) + ".ctl";

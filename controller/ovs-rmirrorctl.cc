@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/capture.h"
 #include "controller/compile_json.h"
 #include "controller/daemon_client.h"
 #include "controller/diagnostic.h"
@@ -667,6 +668,31 @@ int Main(int argc, char** argv) {
   top->add_flag("--json", top_options.as_json,
                 "print a line of JSON each time");
 
+  CaptureOptions capture_options;
+  CLI::App* capture = app.add_subcommand(
+      "capture", "Write what is mirrored as a file of captured packets");
+  capture
+      ->add_option("WHAT", capture_options.what,
+                   "the address of a target, or a rule: CHAIN:NUMBER")
+      ->required()
+      ->type_name("");
+  capture
+      ->add_option("-w,--write", capture_options.file,
+                   "the file, in the format pcapng; - for standard output")
+      ->type_name("FILE")
+      ->capture_default_str();
+  capture
+      ->add_option("-c,--count", capture_options.count,
+                   "end when so many copies have been captured")
+      ->type_name("COUNT")
+      ->check(CLI::PositiveNumber);
+  capture->add_option("--seconds", capture_options.seconds, "end after so long")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber);
+  add_many(capture, "-i,--interface",
+           "a device by which copies leave; by default, ovs-vswitchd tells",
+           "DEVICE", &capture_options.devices);
+
   bool with_counters = false;
   CLI::App* save = app.add_subcommand(
       "save", "Print the policy in force, like iptables-save");
@@ -705,6 +731,8 @@ int Main(int argc, char** argv) {
     return List(daemon, list_options);
   } else if (*top) {
     return Top(daemon, top_options);
+  } else if (*capture) {
+    return Capture(daemon, capture_options);
   } else if (*save) {
     return Save(daemon, with_counters, output);
   } else if (*zero) {

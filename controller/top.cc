@@ -2,7 +2,6 @@
 
 #include "controller/top.h"
 
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 
 #include "controller/ovs.h"
 #include "controller/rates.h"
+#include "controller/signals.h"
 #include "controller/status.h"
 #include "controller/terminal.h"
 
@@ -30,40 +30,6 @@ using nlohmann::json;
 
 // The lines above the headings of the table.
 constexpr size_t kSummaryLines = 3;
-
-// Signals as events of the poll loop, for as long as it exists: those that end
-// the program, and SIGWINCH.
-class Signals {
- public:
-  Signals() {
-    sigemptyset(&set_);
-    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH}) {
-      sigaddset(&set_, signal);
-    }
-    sigprocmask(SIG_BLOCK, &set_, &before_);
-    fd_ = signalfd(-1, &set_, SFD_NONBLOCK | SFD_CLOEXEC);
-  }
-  ~Signals() {
-    close(fd_);
-    sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-
-  // The next signal that has come, or 0.
-  int Next() {
-    struct signalfd_siginfo info;
-    return read(fd_, &info, sizeof info) == sizeof info
-               ? static_cast<int>(info.ssi_signo)
-               : 0;
-  }
-  void Wait() { poll_fd_wait(fd_, POLLIN); }
-
- private:
-  sigset_t set_;
-  sigset_t before_;
-  int fd_;
-};
 
 // Reads the answer to "list".  Throws std::exception if it is none.
 Sample ReadSample(const std::string& answer, int64_t when,

@@ -9,8 +9,10 @@ tests_unit_rmirror_unit_CPPFLAGS = \
 	-I$(top_srcdir) $(OVS_CPPFLAGS) $(GTEST_CPPFLAGS)
 tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/address_test.cc \
+	tests/unit/capture_choice_test.cc \
 	tests/unit/clauses_test.cc \
 	tests/unit/controller_test.cc \
+	tests/unit/copy_reader_test.cc \
 	tests/unit/counters_test.cc \
 	tests/unit/diagnostic_test.cc \
 	tests/unit/file_watch_test.cc \
@@ -30,6 +32,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/masked_test.cc \
 	tests/unit/names_test.cc \
 	tests/unit/parser_test.cc \
+	tests/unit/pcapng_test.cc \
 	tests/unit/policy_file_test.cc \
 	tests/unit/probability_test.cc \
 	tests/unit/rates_test.cc \
@@ -45,6 +48,6 @@ tests_unit_rmirror_unit_LDADD = \
 	controller/libcontroller.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
-	$(NCURSES_LIBS) \
+	$(NCURSES_LIBS) $(PCAP_LIBS) \
 	-lrapidcheck $(GTEST_LIBS)
 $(tests_unit_rmirror_unit_OBJECTS): | $(OVS_STAMP)

@@ -5,7 +5,8 @@ import os
 import pathlib
 import subprocess
 
-from lab import check, equal
+from cases.explain import controller
+from lab import TARGET, check, equal
 from registry import case
 
 SCRIPT = (pathlib.Path(__file__).resolve().parents[3] / "controller"
@@ -39,15 +40,17 @@ def completions(bench, *words):
 @case("bash completes commands, options and values of ovs-rmirrorctl")
 def completion(bench):
     commands = completions(bench, "")
-    equal(sorted(commands), ["check", "clear", "compile", "explain", "import",
-                             "list", "reload", "save", "status", "top",
-                             "zero"],
+    equal(sorted(commands), ["capture", "check", "clear", "compile", "explain",
+                             "import", "list", "reload", "save", "status",
+                             "top", "zero"],
           "commands")
     equal(completions(bench, "re"), ["reload"], "re")
     equal(completions(bench, "-t", "list", "ze"), ["zero"], "behind -t")
     for command in commands:
         options = completions(bench, command, "-")
-        for option in "--help", "--json":
+        # What capture writes is no text.
+        for option in ("--help", "--write" if command == "capture"
+                       else "--json"):
             check(option in options, "%s is not offered for %s, but %s", option,
                   command, " ".join(options))
     equal(completions(bench, "compile", "--st"), ["--stage", "--stats"],
@@ -64,8 +67,13 @@ def completion(bench):
     check("--targets" in completions(bench, "top", "-b", "--"),
           "options behind top -b are not offered")
     equal(completions(bench, "top", "-n", ""), [], "numbers")
+    equal(completions(bench, "capture", "-i", "l"), ["lo"], "devices")
     equal(completions(bench, "list", "-n", "PO"), ["POSTROUTING"], "chains")
     path = os.path.join(bench.directory, "host.policy")
     with open(path, "w", encoding="utf-8"):
         pass
     equal(completions(bench, "check", path[:-3]), [path], "files")
+    equal(completions(bench, "capture", "-w", path[:-3]), [path], "files")
+    with controller(bench, "-A OUTPUT -j RMIRROR --target " + TARGET,
+                    "-A INPUT -j RMIRROR --len 60 --target " + TARGET):
+        equal(completions(bench, "capture", "19"), [TARGET], "targets")
