@@ -81,12 +81,19 @@ controller_libpolicy_la_SOURCES = \
 
 # What keeps a switch as a policy says.
 noinst_LTLIBRARIES += controller/libcontroller.la
-controller_libcontroller_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
+controller_libcontroller_la_CPPFLAGS = \
+	-I$(top_srcdir) $(OVS_CPPFLAGS) $(METRICS_CFLAGS)
 controller_libcontroller_la_SOURCES = \
 	controller/controller.cc \
 	controller/controller.h \
 	controller/file_watch.cc \
 	controller/file_watch.h \
+	controller/http_server.cc \
+	controller/http_server.h \
+	controller/metrics.cc \
+	controller/metrics.h \
+	controller/metrics_collector.cc \
+	controller/metrics_collector.h \
 	controller/mirrored_bridge.cc \
 	controller/mirrored_bridge.h \
 	controller/mirrored_bridges.cc \
@@ -97,6 +104,7 @@ controller_libcontroller_la_SOURCES = \
 	controller/pace.h \
 	controller/service_manager.cc \
 	controller/service_manager.h \
+	controller/snapshot_exchange.h \
 	controller/switch_connection.h \
 	controller/tap_config.cc \
 	controller/tap_config.h
@@ -108,7 +116,7 @@ controller_ovs_rmirrord_SOURCES = controller/ovs-rmirrord.cc
 controller_ovs_rmirrord_LDADD = \
 	controller/libcontroller.la \
 	controller/libpolicy.la \
-	$(OVS_LIBS)
+	$(OVS_LIBS) $(METRICS_LIBS)
 $(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
 
 # What the command line takes besides.

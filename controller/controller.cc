@@ -3,6 +3,7 @@
 #include "controller/controller.h"
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <map>
 #include <set>
@@ -31,12 +32,12 @@ std::string Count(size_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
 }
 
-// The time of day as in RFC 3339: "2026-01-31T23:59:59Z".
-std::string TimeOfDay() {
-  const std::time_t now = std::time(nullptr);
+// The Unix time `seconds` as in RFC 3339: "2026-01-31T23:59:59Z".
+std::string FormatTime(int64_t seconds) {
+  const std::time_t time = seconds;
   char text[sizeof "2026-01-31T23:59:59Z"];
   struct tm utc;
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&time, &utc));
   return text;
 }
 
@@ -117,6 +118,10 @@ void Controller::Run() {
       done(false, options_.bridge + ": " + connection_->Describe() + "\n");
     }
   }
+  if (connection_->IsConnected() && !was_connected_) {
+    tallies_.connections++;
+  }
+  was_connected_ = connection_->IsConnected();
   if (connection_->Generation() != generation_) {
     generation_ = connection_->Generation();
     interference_ = connection_->Interference();
@@ -142,6 +147,7 @@ void Controller::ScheduleRepair() {
   const int64_t when = pace_.Schedule(now_());
   not_before_ = due_ ? std::min(not_before_, when) : when;
   due_ = true;
+  tallies_.repairs++;
   if (pace_.IsSlowest(now_()) && !was_slowest) {
     VLOG_WARN(
         "%s: somebody keeps changing flows of %s: they are put right every "
@@ -250,11 +256,17 @@ std::string Controller::Plan(const SwitchState& state, SwitchChanges* changes) {
   std::vector<SwitchFlow> wanted;
   TapFlows tap;
   if (loaded_) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point began = Clock::now();
     Diagnostics diagnostics;
     loaded_->program =
         BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
     tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
                        options_.max_flows, &diagnostics);
+    tallies_.last_compile_seconds =
+        std::chrono::duration<double>(Clock::now() - began).count();
+    tallies_.compile_seconds += tallies_.last_compile_seconds;
+    tallies_.compilations++;
     if (diagnostics.HasErrors()) {
       return diagnostics.Sorted().front().what;
     }
@@ -458,7 +470,8 @@ void Controller::FinishSynchronization(const std::string& error,
       VLOG_INFO("%s", text.c_str());
     }
     last_error_.clear();
-    synchronized_ = TimeOfDay();
+    tallies_.updated = std::time(nullptr);
+    tallies_.updates_good++;
     if (tap_config_ && loaded_ && !due_) {
       tap_config_->Use(TapsOf(loaded_->policy), true);
     }
@@ -471,6 +484,7 @@ void Controller::FinishSynchronization(const std::string& error,
                FormatTables().c_str(), error.c_str());
     }
     last_error_ = error;
+    tallies_.updates_failed++;
     due_ = true;
     not_before_ = now_() + kRetryAfter;
     for (const Done& done : std::exchange(served_, {})) {
@@ -483,6 +497,30 @@ void Controller::List(Done done) {
   Answer(std::move(done), [this](const SwitchState& state, const Done& one) {
     one(true, FormatJson(ListAsJson(state)));
   });
+}
+
+void Controller::Measure(
+    std::function<void(const std::optional<MeasuredPolicy>&)> done) {
+  if (!connection_->IsConnected()) {
+    done(std::nullopt);
+    return;
+  }
+  connection_->ReadState(
+      [this, done = std::move(done)](const std::string& error,
+                                     const SwitchState& state) {
+        if (!error.empty() || !loaded_ || !loaded_->IsCompiled()) {
+          done(std::nullopt);
+          return;
+        }
+        if (!loaded_->labels) {
+          loaded_->labels = std::make_shared<const std::vector<RuleLabels>>(
+              LabelRules(loaded_->policy, loaded_->program));
+        }
+        PolicyCounters counters = CountLoaded(state);
+        done(MeasuredPolicy{loaded_->labels, std::move(counters.rules),
+                            std::move(counters.chains),
+                            loaded_->policy.chain_policies});
+      });
 }
 
 void Controller::Save(bool with_counters, Done done) {
@@ -536,19 +574,24 @@ void Controller::Answer(
       });
 }
 
-// The rules in force and their counters; nothing if there is no policy.
-std::vector<ListedChain> Controller::ListChains(
-    const SwitchState& state) const {
-  if (!loaded_ || loaded_->program.ids.size() != loaded_->policy.rules.size()) {
-    return {};
-  }
-  const Policy& policy = loaded_->policy;
+// The counters of the policy that is loaded, and compiled.
+PolicyCounters Controller::CountLoaded(const SwitchState& state) const {
   CookieCounters counters = SumByCookie(state.flows);
   for (const auto& [cookie, carried] : carried_) {
     counters[cookie] += carried;
   }
-  const PolicyCounters counts =
-      CountPolicy(policy, loaded_->program, counters, CountOverLimit(state));
+  return CountPolicy(loaded_->policy, loaded_->program, counters,
+                     CountOverLimit(state));
+}
+
+// The rules in force and their counters; nothing if there is no policy.
+std::vector<ListedChain> Controller::ListChains(
+    const SwitchState& state) const {
+  if (!loaded_ || !loaded_->IsCompiled()) {
+    return {};
+  }
+  const Policy& policy = loaded_->policy;
+  const PolicyCounters counts = CountLoaded(state);
 
   std::vector<ListedChain> chains;
   std::map<std::string, size_t> index;  // Into `chains`.
@@ -639,9 +682,9 @@ nlohmann::json Controller::Status() const {
       {"foreign", foreign_},
       {"state", !last_error_.empty()     ? "out of date"
                 : due_ || synchronizing_ ? "being brought up to date"
-                                         : "up to date"},
+                                         : kUpToDate},
       {"error", last_error_},
-      {"synchronized", synchronized_}};
+      {"synchronized", tallies_.updated ? FormatTime(tallies_.updated) : ""}};
   if (loaded_) {
     status["rules"] = loaded_->policy.rules.size();
     status["dormant"] = loaded_->dormant.size();

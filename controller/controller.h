@@ -15,6 +15,7 @@
 #include "controller/counters.h"
 #include "controller/flows.h"
 #include "controller/listing.h"
+#include "controller/metrics.h"
 #include "controller/pace.h"
 #include "controller/rules.h"
 #include "controller/stages.h"
@@ -75,6 +76,10 @@ class Controller {
   };
   void Explain(const PacketQuestion& question, Done done);
 
+  // Gives `done` the counters of the policy in force, at once or later; nothing
+  // if there is none, or the switch does not say them.
+  void Measure(std::function<void(const std::optional<MeasuredPolicy>&)> done);
+
   // Whether there is a policy that the switch is, or will be, brought to.
   bool HasPolicy() const { return loaded_.has_value(); }
 
@@ -82,11 +87,20 @@ class Controller {
   // members that FormatStatus() says.
   nlohmann::json Status() const;
 
+  const SwitchTallies& tallies() const { return tallies_; }
+
  private:
   struct LoadedPolicy {
     Policy policy;
     Program program;
     std::vector<size_t> dormant;
+    std::shared_ptr<const std::vector<RuleLabels>> labels;  // If ever needed.
+
+    // Whether `program` is that of `policy`, which it is when the policy has
+    // been brought to a switch.
+    bool IsCompiled() const {
+      return program.ids.size() == policy.rules.size();
+    }
   };
 
   void ScheduleRepair();
@@ -107,6 +121,7 @@ class Controller {
                              const std::string& summary);
   void Answer(Done done,
               std::function<void(const SwitchState&, const Done&)> answer);
+  PolicyCounters CountLoaded(const SwitchState& state) const;
   std::vector<ListedChain> ListChains(const SwitchState& state) const;
   nlohmann::json ListAsJson(const SwitchState& state) const;
 
@@ -121,6 +136,8 @@ class Controller {
   // Counts of flows that were replaced while their rule stayed.
   CookieCounters carried_;
 
+  SwitchTallies tallies_;
+  bool was_connected_ = false;
   size_t foreign_ = 0;  // Flows of others that were left in the tap tables.
 
   // Of the connection, last synchronized with.
@@ -134,7 +151,6 @@ class Controller {
   int64_t not_before_ = 0;  // Time of the next attempt.
   int64_t wait_for_taps_until_ = 0;
   std::string last_error_;     // Of the last attempt; empty: in order.
-  std::string synchronized_;   // Time of the last success, in UTC.
   std::vector<Done> waiting_;  // For the next synchronization.
   std::vector<Done> served_;   // By the one that is going on.
 };

@@ -3,11 +3,13 @@
 #include "controller/mirrored_bridge.h"
 
 #include <algorithm>
+#include <ctime>
 #include <sstream>
 #include <string>
 #include <utility>
 
 #include "controller/ovs.h"
+#include "controller/status.h"
 
 VLOG_DEFINE_THIS_MODULE(mirrored_bridge);
 
@@ -89,6 +91,7 @@ void MirroredBridge::Reload(Controller::Done done) {
         (controller_->HasPolicy() ? "the policy in force stays\n"
                                   : "no policy is in force\n");
     LogLines(VLL_ERR, checked.messages);
+    CountReload(false);
     done(false, checked.messages);
     return;
   }
@@ -99,9 +102,20 @@ void MirroredBridge::Reload(Controller::Done done) {
   controller_->Load(std::move(*checked.policy),
                     [this, text = std::move(text), done = std::move(done)](
                         bool good, const std::string& answer) {
+                      CountReload(good);
                       done(good, answer);
                       Keep(text);
                     });
+}
+
+void MirroredBridge::CountReload(bool good) {
+  reloads_.last_good = good;
+  if (good) {
+    reloads_.good++;
+    reloads_.loaded = std::time(nullptr);
+  } else {
+    reloads_.failed++;
+  }
 }
 
 // Keeps the good policy `text` for a start at which there is none.
@@ -164,6 +178,24 @@ nlohmann::json MirroredBridge::Status() const {
   status["good"] = policy_error_.empty() && status["connected"] &&
                    status["error"].get<std::string>().empty();
   return status;
+}
+
+BridgeMetrics MirroredBridge::Metrics() const {
+  BridgeMetrics metrics;
+  metrics.bridge = name();
+  const nlohmann::json status = Status();
+  metrics.connected = status["connected"];
+  metrics.in_force = status["in_force"];
+  metrics.up_to_date = status["state"] == kUpToDate;
+  metrics.healthy = status["good"];
+  metrics.fallback = using_last_good_;
+  metrics.rules = status.value("rules", size_t{0});
+  metrics.dormant = status.value("dormant", size_t{0});
+  metrics.flows = status.value("flows", size_t{0});
+  metrics.foreign = status["foreign"];
+  metrics.tallies = controller_->tallies();
+  metrics.reloads = reloads_;
+  return metrics;
 }
 
 }  // namespace ovs_rmirror

@@ -15,6 +15,7 @@
 #include "controller/controller.h"
 #include "controller/file_watch.h"
 #include "controller/last_good.h"
+#include "controller/metrics.h"
 #include "controller/policy_file.h"
 
 namespace ovs_rmirror {
@@ -50,6 +51,9 @@ class MirroredBridge {
   // See FormatStatus().
   nlohmann::json Status() const;
 
+  // The same for Prometheus, without what Controller::Measure() says.
+  BridgeMetrics Metrics() const;
+
   const std::string& name() const { return options_.name; }
   Controller& controller() { return *controller_; }
 
@@ -57,6 +61,7 @@ class MirroredBridge {
   void LoadLastGood();
   void Keep(const PolicyText& text);
   void LogWatchError();
+  void CountReload(bool good);
 
   const Options options_;
   const std::unique_ptr<Controller> controller_;
@@ -64,6 +69,7 @@ class MirroredBridge {
   std::optional<FileWatch> watch_;
   std::optional<LastGood> last_good_;
 
+  ReloadTallies reloads_;
   std::string policy_error_;        // Of the last Reload().
   bool using_last_good_ = false;    // Instead of the files.
   std::optional<PolicyText> kept_;  // In `last_good_`, as far as we know.

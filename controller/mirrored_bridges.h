@@ -23,6 +23,9 @@ class MirroredBridges {
 
   void Add(std::unique_ptr<MirroredBridge> bridge);
 
+  size_t size() const { return bridges_.size(); }
+  MirroredBridge& at(size_t i) { return *bridges_.at(i); }
+
   // Loads the policy of each bridge.  Returns false if no bridge has one then:
   // there is nothing to do.
   bool LoadAtStart();

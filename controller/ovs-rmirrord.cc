@@ -7,18 +7,23 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "controller/controller.h"
+#include "controller/http_server.h"
+#include "controller/metrics.h"
+#include "controller/metrics_collector.h"
 #include "controller/mirrored_bridge.h"
 #include "controller/mirrored_bridges.h"
 #include "controller/openflow_connection.h"
@@ -50,6 +55,7 @@ struct DaemonOptions {
   uint64_t max_flows = ovs_rmirror::kMaxFlows;
   bool watch = false;
   std::string state_dir;
+  std::optional<Endpoint> metrics;
   const char* unixctl = nullptr;
 };
 
@@ -88,7 +94,9 @@ struct DaemonOptions {
       "                            start with a bad one\n"
       "  --db=SERVER               the database in which a bridge given by\n"
       "                            name gets its tap tables set\n"
-      "                            (default: unix:%s/db.sock)\n",
+      "                            (default: unix:%s/db.sock)\n"
+      "  --metrics=[ADDRESS:]PORT  serve metrics for Prometheus by HTTP there\n"
+      "                            (default address: 127.0.0.1)\n",
       program_name, program_name, ovs_rundir(), kMaxTapTable,
       unsigned{TapTables().ingress}, unsigned{TapTables().egress},
       static_cast<unsigned long long>(ovs_rmirror::kMaxFlows), ovs_rundir());
@@ -147,6 +155,15 @@ uint64_t ParseMaxFlows(const char* text) {
     ovs_fatal(0, "--max-flows: \"%s\" is not a number from 1 on", text);
   }
   return static_cast<uint64_t>(flows);
+}
+
+Endpoint ParseMetrics(const char* text) {
+  Endpoint endpoint;
+  const std::string error = ParseEndpoint(text, &endpoint);
+  if (!error.empty()) {
+    ovs_fatal(0, "--metrics: %s", error.c_str());
+  }
+  return endpoint;
 }
 
 std::string AbsoluteName(const char* file) {
@@ -215,6 +232,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     OPT_WATCH,
     OPT_STATE_DIR,
     OPT_DB,
+    OPT_METRICS,
     OPT_UNIXCTL,
     OPT_PEER_CA_CERT,
     OPT_BOOTSTRAP_CA_CERT,
@@ -236,6 +254,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
       {"watch", no_argument, nullptr, OPT_WATCH},
       {"state-dir", required_argument, nullptr, OPT_STATE_DIR},
       {"db", required_argument, nullptr, OPT_DB},
+      {"metrics", required_argument, nullptr, OPT_METRICS},
       {"unixctl", required_argument, nullptr, OPT_UNIXCTL},
       {"help", no_argument, nullptr, 'h'},
       {"version", no_argument, nullptr, 'V'},
@@ -293,6 +312,9 @@ DaemonOptions ParseOptions(int argc, char** argv) {
         break;
       case OPT_DB:
         options.database = optarg;
+        break;
+      case OPT_METRICS:
+        options.metrics = ParseMetrics(optarg);
         break;
       case OPT_UNIXCTL:
         options.unixctl = optarg;
@@ -362,19 +384,14 @@ bool TakeHangup() {
   return any;
 }
 
-// What is no UTF-8 in `text` replaced: control connections speak JSON.
-std::string Utf8(const std::string& text) {
-  return nlohmann::json::parse(FormatJson(text)).get<std::string>();
-}
-
-// Answers a control connection with a command's outcome.  A connection with a
-// request stays until it is answered.
+// Answers a control connection, which speaks JSON, with a command's outcome.  A
+// connection with a request stays until it is answered.
 Controller::Done ReplyTo(struct unixctl_conn* conn) {
   return [conn](bool good, const std::string& text) {
     if (good) {
-      unixctl_command_reply(conn, Utf8(text).c_str());
+      unixctl_command_reply(conn, ReplaceInvalidUtf8(text).c_str());
     } else {
-      unixctl_command_reply_error(conn, Utf8(text).c_str());
+      unixctl_command_reply_error(conn, ReplaceInvalidUtf8(text).c_str());
     }
   };
 }
@@ -443,7 +460,8 @@ void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
   }
   unixctl_command_reply(
       conn,
-      (as_json ? FormatJson(status) : Utf8(FormatStatus(status))).c_str());
+      (as_json ? FormatJson(status) : ReplaceInvalidUtf8(FormatStatus(status)))
+          .c_str());
 }
 
 void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
@@ -523,6 +541,17 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
       Now);
 }
 
+// The page of metrics, from a snapshot that is at most a second old.
+HttpResponse ServeMetrics(MetricsExchange* exchange) {
+  const std::shared_ptr<const MetricsSnapshot> snapshot =
+      exchange->Get(std::chrono::seconds(1), std::chrono::seconds(5));
+  if (!snapshot) {
+    return {.status = 503, .body = "the daemon is busy\n"};
+  }
+  return {.content_type = kMetricsContentType,
+          .body = FormatMetrics(*snapshot)};
+}
+
 int Main(int argc, char** argv) {
   ovs_cmdl_proctitle_init(argc, argv);
   ovs_set_program_name(argv[0], RMIRROR_VERSION);
@@ -544,6 +573,18 @@ int Main(int argc, char** argv) {
   if (!bridges.LoadAtStart()) {
     ovs_fatal(0, "no policy could be loaded, see the log");
   }
+  MetricsExchange exchange;
+  MetricsCollector collector(&exchange, &bridges, Now);
+  HttpServer server(
+      {{"/metrics", [&exchange] { return ServeMetrics(&exchange); }}});
+  if (options.metrics) {
+    if (const std::string error = server.Start(*options.metrics);
+        !error.empty()) {
+      ovs_fatal(0, "--metrics: %s", error.c_str());
+    }
+    VLOG_INFO("metrics are at http://%s/metrics",
+              FormatEndpoint(*options.metrics).c_str());
+  }
   daemonize_complete();
   if (const std::string error = NotifyReady(); !error.empty()) {
     VLOG_WARN("the service manager does not hear that we are ready: %s",
@@ -558,15 +599,18 @@ int Main(int argc, char** argv) {
     }
     unixctl_server_run(unixctl);
     bridges.Run();
+    collector.Run();
 
     unixctl_server_wait(unixctl);
     bridges.Wait();
+    collector.Wait();
     poll_fd_wait(hangup_pipe[0], POLLIN);
     if (exiting) {
       poll_immediate_wake();
     }
     poll_block();
   }
+  exchange.Close();
   unixctl_server_destroy(unixctl);
   return EXIT_SUCCESS;
 }

@@ -62,4 +62,8 @@ std::string FormatJson(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string ReplaceInvalidUtf8(const std::string& text) {
+  return nlohmann::json::parse(FormatJson(text)).get<std::string>();
+}
+
 }  // namespace ovs_rmirror

@@ -36,9 +36,15 @@ namespace ovs_rmirror {
 //   good          whether nothing is wrong
 std::string FormatStatus(const nlohmann::json& bridges);
 
+// The member "state" of a bridge whose switch is as the policy says.
+inline constexpr const char* kUpToDate = "up to date";
+
 // Returns `value` as text.  JSON is UTF-8, policies and names of files need not
 // be: what is no UTF-8 is replaced by U+FFFD.
 std::string FormatJson(const nlohmann::json& value);
+
+// Returns `text` with what is no UTF-8 replaced likewise.
+std::string ReplaceInvalidUtf8(const std::string& text);
 
 }  // namespace ovs_rmirror
 

@@ -16,6 +16,13 @@ AC_DEFUN([RMIRROR_NEED_CXX_HEADER], [
   AC_CHECK_HEADER([$1], [],
     [AC_MSG_ERROR([<$1> is missing ($3): install the Debian package $2])])])
 
+# RMIRROR_NEED_MODULE(VARIABLE, MODULE, PACKAGE, WHY)
+# ---------------------------------------------------
+# VARIABLE_CFLAGS, VARIABLE_LIBS: of a library that pkg-config knows.
+AC_DEFUN([RMIRROR_NEED_MODULE], [
+  PKG_CHECK_MODULES([$1], [$2], [],
+    [AC_MSG_ERROR([pkg-config does not find $2 ($4): install the Debian package $3])])])
+
 # RMIRROR_CXX20
 # -------------
 # Appends the option to CXX that makes it a compiler of C++20.

@@ -25,11 +25,13 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/flow_walk.h \
 	tests/unit/flows_test.cc \
 	tests/unit/generate.h \
+	tests/unit/http_server_test.cc \
 	tests/unit/import_test.cc \
 	tests/unit/ipset_test.cc \
 	tests/unit/last_good_test.cc \
 	tests/unit/listing_test.cc \
 	tests/unit/masked_test.cc \
+	tests/unit/metrics_test.cc \
 	tests/unit/names_test.cc \
 	tests/unit/parser_test.cc \
 	tests/unit/pcapng_test.cc \
@@ -40,6 +42,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/rule_text_test.cc \
 	tests/unit/rules_test.cc \
 	tests/unit/scanner_test.cc \
+	tests/unit/snapshot_exchange_test.cc \
 	tests/unit/stages_test.cc \
 	tests/unit/status_test.cc \
 	tests/unit/warnings_test.cc
@@ -49,5 +52,6 @@ tests_unit_rmirror_unit_LDADD = \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
 	$(NCURSES_LIBS) $(PCAP_LIBS) \
+	$(OVS_LIBS) $(METRICS_LIBS) \
 	-lrapidcheck $(GTEST_LIBS)
 $(tests_unit_rmirror_unit_OBJECTS): | $(OVS_STAMP)
