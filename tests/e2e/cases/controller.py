@@ -92,7 +92,7 @@ def streaming(bench, command, kinds, expect_failure=False):
     process = subprocess.Popen(command, env=bench.ovs.environment, text=True,
                                stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + pace.seconds(10)
     while process.poll() is None and time.monotonic() < deadline:
         send()
     process.kill()
