@@ -108,6 +108,7 @@ controller_libcontroller_la_SOURCES = \
 	controller/switch_connection.h \
 	controller/tap_config.cc \
 	controller/tap_config.h
+controller_libcontroller_la_LIBADD = $(METRICS_LIBS)
 $(controller_libcontroller_la_OBJECTS): | $(OVS_STAMP)
 
 sbin_PROGRAMS += controller/ovs-rmirrord
@@ -116,7 +117,7 @@ controller_ovs_rmirrord_SOURCES = controller/ovs-rmirrord.cc
 controller_ovs_rmirrord_LDADD = \
 	controller/libcontroller.la \
 	controller/libpolicy.la \
-	$(OVS_LIBS) $(METRICS_LIBS)
+	$(OVS_LIBS)
 $(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
 
 # What the command line takes besides.

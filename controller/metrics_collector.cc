@@ -2,6 +2,7 @@
 
 #include "controller/metrics_collector.h"
 
+#include <string>
 #include <utility>
 
 #include "controller/ovs.h"
@@ -35,7 +36,7 @@ void MetricsCollector::Wait() {
 
 void MetricsCollector::Start() {
   collection_ = std::make_shared<Collection>();
-  collection_->snapshot.version = RMIRROR_VERSION;
+  collection_->snapshot.version = std::string(RMIRROR_VERSION);
   collection_->snapshot.process = MeasureProcess();
   collection_->deadline = now_() + kPatience;
   const std::weak_ptr<Collection> weak = collection_;

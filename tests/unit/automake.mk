@@ -52,6 +52,6 @@ tests_unit_rmirror_unit_LDADD = \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
 	$(NCURSES_LIBS) $(PCAP_LIBS) \
-	$(OVS_LIBS) $(METRICS_LIBS) \
+	$(OVS_LIBS) \
 	-lrapidcheck $(GTEST_LIBS)
 $(tests_unit_rmirror_unit_OBJECTS): | $(OVS_STAMP)
