@@ -79,6 +79,16 @@ controller_libpolicy_la_SOURCES = \
 	controller/warnings.cc \
 	controller/warnings.h
 
+# What reads packets, for both programs.
+noinst_LTLIBRARIES += controller/libpackets.la
+controller_libpackets_la_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
+controller_libpackets_la_SOURCES = \
+	controller/packet_path.cc \
+	controller/packet_path.h \
+	controller/packet_reader.c \
+	controller/packet_reader.h
+$(controller_libpackets_la_OBJECTS): | $(OVS_STAMP)
+
 # What keeps a switch as a policy says.
 noinst_LTLIBRARIES += controller/libcontroller.la
 controller_libcontroller_la_CPPFLAGS = \
@@ -116,6 +126,7 @@ controller_ovs_rmirrord_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_ovs_rmirrord_SOURCES = controller/ovs-rmirrord.cc
 controller_ovs_rmirrord_LDADD = \
 	controller/libcontroller.la \
+	controller/libpackets.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS)
 $(controller_ovs_rmirrord_OBJECTS): | $(OVS_STAMP)
@@ -134,10 +145,6 @@ controller_libcommands_la_SOURCES = \
 	controller/daemon_client.h \
 	controller/pcapng.cc \
 	controller/pcapng.h \
-	controller/packet_path.cc \
-	controller/packet_path.h \
-	controller/packet_reader.c \
-	controller/packet_reader.h \
 	controller/policy_source.cc \
 	controller/policy_source.h \
 	controller/rule_table.cc \
@@ -154,6 +161,7 @@ controller_ovs_rmirrorctl_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)
 controller_ovs_rmirrorctl_SOURCES = controller/ovs-rmirrorctl.cc
 controller_ovs_rmirrorctl_LDADD = \
 	controller/libcommands.la \
+	controller/libpackets.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
 	$(NCURSES_LIBS) $(PCAP_LIBS)

@@ -16,6 +16,7 @@ tests_oracle_rmirror_oracle_SOURCES = \
 	tests/unit/generate.h
 tests_oracle_rmirror_oracle_LDADD = \
 	controller/libcontroller.la \
+	controller/libpackets.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
 	-lrapidcheck

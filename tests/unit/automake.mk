@@ -49,6 +49,7 @@ tests_unit_rmirror_unit_SOURCES = \
 tests_unit_rmirror_unit_LDADD = \
 	controller/libcommands.la \
 	controller/libcontroller.la \
+	controller/libpackets.la \
 	controller/libpolicy.la \
 	$(OVS_LIBS) \
 	$(NCURSES_LIBS) $(PCAP_LIBS) \
