@@ -333,7 +333,7 @@ class CopyCapture {
   // -1 if it has failed.
   int Take(Device* device) {
     for (int i = 0; i < kBatch && !done_; i++) {
-      uint64_t when;
+      uint64_t when = 0;
       std::string_view packet;
       const int status = device->Next(&when, &packet);
       if (status <= 0) {
