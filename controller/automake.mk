@@ -71,6 +71,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/saved_tables.h \
 	controller/scanner.cc \
 	controller/scanner.h \
+	controller/sessions.cc \
+	controller/sessions.h \
 	controller/stages.cc \
 	controller/stages.h \
 	controller/tap.h \
@@ -115,6 +117,8 @@ controller_libcontroller_la_SOURCES = \
 	controller/service_manager.cc \
 	controller/service_manager.h \
 	controller/snapshot_exchange.h \
+	controller/session_reader.cc \
+	controller/session_reader.h \
 	controller/switch_connection.h \
 	controller/tap_config.cc \
 	controller/tap_config.h

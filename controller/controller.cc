@@ -493,9 +493,12 @@ void Controller::FinishSynchronization(const std::string& error,
   }
 }
 
-void Controller::List(Done done) {
-  Answer(std::move(done), [this](const SwitchState& state, const Done& one) {
-    one(true, FormatJson(ListAsJson(state)));
+void Controller::List(nlohmann::json more, Done done) {
+  Answer(std::move(done), [this, more = std::move(more)](
+                              const SwitchState& state, const Done& one) {
+    nlohmann::json list = ListAsJson(state);
+    list.update(more);
+    one(true, FormatJson(list));
   });
 }
 
@@ -521,6 +524,20 @@ void Controller::Measure(
                             std::move(counters.chains),
                             loaded_->policy.chain_policies});
       });
+}
+
+std::vector<Session> Controller::Sessions() const {
+  std::vector<Session> sessions;
+  if (loaded_) {
+    for (const Rule& rule : loaded_->policy.rules) {
+      const Mirror* mirror = rule.mirror();
+      if (mirror && std::find(sessions.begin(), sessions.end(),
+                              mirror->session) == sessions.end()) {
+        sessions.push_back(mirror->session);
+      }
+    }
+  }
+  return sessions;
 }
 
 void Controller::Save(bool with_counters, Done done) {

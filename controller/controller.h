@@ -61,8 +61,9 @@ class Controller {
   // Sets the counters of all rules and chains to 0.
   void Zero(Done done);
 
-  // Says the rules in force and their counters, as JSON.
-  void List(Done done);
+  // Says the rules in force and their counters, as JSON, an object with the
+  // members of `more`, too.
+  void List(nlohmann::json more, Done done);
 
   // Says them in the form of iptables-save, with counters if wanted.
   void Save(bool with_counters, Done done);
@@ -79,6 +80,9 @@ class Controller {
   // Gives `done` the counters of the policy in force, at once or later; nothing
   // if there is none, or the switch does not say them.
   void Measure(std::function<void(const std::optional<MeasuredPolicy>&)> done);
+
+  // The sessions to which the policy mirrors, each once, in its order.
+  std::vector<Session> Sessions() const;
 
   // Whether there is a policy that the switch is, or will be, brought to.
   bool HasPolicy() const { return loaded_.has_value(); }

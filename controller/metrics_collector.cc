@@ -41,7 +41,9 @@ void MetricsCollector::Start() {
   collection_->deadline = now_() + kPatience;
   const std::weak_ptr<Collection> weak = collection_;
   for (size_t i = 0; i < bridges_->size(); i++) {
-    collection_->snapshot.bridges.push_back(bridges_->at(i).Metrics());
+    MirroredBridge& bridge = bridges_->at(i);
+    collection_->snapshot.bridges.push_back(
+        bridge.Metrics(bridges_->SessionsOf(bridge)));
     collection_->missing++;
     if (!asked_.insert(i).second) {
       continue;

@@ -168,22 +168,24 @@ void MirroredBridge::LoadLastGood() {
                     [](bool, const std::string&) {});
 }
 
-nlohmann::json MirroredBridge::Status() const {
+nlohmann::json MirroredBridge::Status(const nlohmann::json& sessions) const {
   nlohmann::json status = controller_->Status();
+  status.update(sessions);
   status["policy_error"] = policy_error_;
   status["last_good"] = using_last_good_ ? last_good_->name() : "";
   status["keep_error"] = keep_error_;
   status["watch"] = watch_ && watch_->error().empty();
   status["watch_error"] = watch_ ? watch_->error() : "";
   status["good"] = policy_error_.empty() && status["connected"] &&
-                   status["error"].get<std::string>().empty();
+                   status["error"].get<std::string>().empty() &&
+                   !status["losing"].get<bool>();
   return status;
 }
 
-BridgeMetrics MirroredBridge::Metrics() const {
+BridgeMetrics MirroredBridge::Metrics(const nlohmann::json& sessions) const {
   BridgeMetrics metrics;
   metrics.bridge = name();
-  const nlohmann::json status = Status();
+  const nlohmann::json status = Status(sessions);
   metrics.connected = status["connected"];
   metrics.in_force = status["in_force"];
   metrics.up_to_date = status["state"] == kUpToDate;

@@ -48,14 +48,15 @@ class MirroredBridge {
   // instead, if one was kept.  Returns whether there is a policy now.
   bool LoadAtStart();
 
-  // See FormatStatus().
-  nlohmann::json Status() const;
+  // See FormatStatus().  `sessions` is what SessionHistory::Report() says.
+  nlohmann::json Status(const nlohmann::json& sessions) const;
 
   // The same for Prometheus, without what Controller::Measure() says.
-  BridgeMetrics Metrics() const;
+  BridgeMetrics Metrics(const nlohmann::json& sessions) const;
 
   const std::string& name() const { return options_.name; }
   Controller& controller() { return *controller_; }
+  const Controller& controller() const { return *controller_; }
 
  private:
   void LoadLastGood();

@@ -14,12 +14,14 @@ void MirroredBridges::Add(std::unique_ptr<MirroredBridge> bridge) {
 }
 
 void MirroredBridges::Run() {
+  sessions_->Run();
   for (const auto& bridge : bridges_) {
     bridge->Run();
   }
 }
 
 void MirroredBridges::Wait() {
+  sessions_->Wait();
   for (const auto& bridge : bridges_) {
     if (const std::optional<int64_t> when = bridge->Wait()) {
       poll_timer_wait_until(*when);
@@ -122,10 +124,19 @@ void MirroredBridges::Zero(const std::string& name, Done done) {
       std::move(done));
 }
 
+nlohmann::json MirroredBridges::SessionsOf(const MirroredBridge& bridge) const {
+  return sessions_->Report(bridge.name(), bridge.controller().Sessions());
+}
+
 void MirroredBridges::List(const std::string& name, Done done) {
+  sessions_->Refresh(
+      [this, name, done = std::move(done)] { ListNow(name, done); });
+}
+
+void MirroredBridges::ListNow(const std::string& name, Done done) {
   const std::vector<MirroredBridge*> bridges = Find(name);
-  const Command list = [](MirroredBridge& bridge, Done one) {
-    bridge.controller().List(std::move(one));
+  const Command list = [this](MirroredBridge& bridge, Done one) {
+    bridge.controller().List(SessionsOf(bridge), std::move(one));
   };
   if (bridges.size() <= 1) {
     ForEach(name, list, std::move(done));
@@ -181,12 +192,19 @@ void MirroredBridges::Explain(const std::string& name,
       std::move(done));
 }
 
-nlohmann::json MirroredBridges::Status(const std::string& name) const {
-  nlohmann::json status = nlohmann::json::array();
-  for (const MirroredBridge* bridge : Find(name)) {
-    status.push_back(bridge->Status());
+void MirroredBridges::Status(const std::string& name, bool as_json, Done done) {
+  const std::vector<MirroredBridge*> bridges = Find(name);
+  if (bridges.empty()) {
+    done(false, Unknown(name));
+    return;
   }
-  return status;
+  sessions_->Refresh([this, bridges, as_json, done = std::move(done)] {
+    nlohmann::json status = nlohmann::json::array();
+    for (const MirroredBridge* bridge : bridges) {
+      status.push_back(bridge->Status(SessionsOf(*bridge)));
+    }
+    done(true, as_json ? FormatJson(status) : FormatStatus(status));
+  });
 }
 
 }  // namespace ovs_rmirror

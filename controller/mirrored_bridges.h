@@ -14,12 +14,16 @@
 #include <vector>
 
 #include "controller/mirrored_bridge.h"
+#include "controller/session_reader.h"
 
 namespace ovs_rmirror {
 
 class MirroredBridges {
  public:
   using Done = Controller::Done;
+
+  // `sessions` must outlive this.
+  explicit MirroredBridges(SessionReader* sessions) : sessions_(sessions) {}
 
   void Add(std::unique_ptr<MirroredBridge> bridge);
 
@@ -42,7 +46,8 @@ class MirroredBridges {
   void Clear(const std::string& bridge, Done done);
   void Zero(const std::string& bridge, Done done);
 
-  // Says what Controller::List() says of a bridge.  Of several, an array; a
+  // Says what Controller::List() says of a bridge, with what
+  // SessionHistory::Report() says of its sessions.  Of several, an array; a
   // bridge that cannot be reached has only the members "bridge" and "error"
   // there.
   void List(const std::string& bridge, Done done);
@@ -56,8 +61,12 @@ class MirroredBridges {
   void Explain(const std::string& bridge,
                const Controller::PacketQuestion& question, Done done);
 
-  // An array: see FormatStatus().  Empty if there is no such bridge.
-  nlohmann::json Status(const std::string& bridge) const;
+  // What SessionHistory::Report() says of the bridge's sessions, as far as it
+  // is known by now.
+  nlohmann::json SessionsOf(const MirroredBridge& bridge) const;
+
+  // Says what there is to know, for people or as JSON: see FormatStatus().
+  void Status(const std::string& bridge, bool as_json, Done done);
 
  private:
   struct Outcome {
@@ -74,6 +83,9 @@ class MirroredBridges {
   void ForEach(const std::string& bridge, const Command& command,
                Done done) const;
 
+  void ListNow(const std::string& bridge, Done done);
+
+  SessionReader* const sessions_;
   std::vector<std::unique_ptr<MirroredBridge>> bridges_;
 };
 

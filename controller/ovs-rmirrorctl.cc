@@ -32,6 +32,7 @@
 #include "controller/rule_table.h"
 #include "controller/rule_text.h"
 #include "controller/rules.h"
+#include "controller/sessions.h"
 #include "controller/stages.h"
 #include "controller/status.h"
 #include "controller/top.h"
@@ -451,7 +452,11 @@ ExitCode List(const DaemonOptions& daemon, const ListOptions& options) {
       return kExitGood;
     }
     return PrintLists(lists, "Bridge ", [&](const json& list) {
-      return FormatListing(ReadListing(list, options.chain), options.listing);
+      const std::string rules =
+          FormatListing(ReadListing(list, options.chain), options.listing);
+      return options.listing.verbose && options.chain.empty()
+                 ? rules + "\n" + FormatSessions(list, options.listing)
+                 : rules;
     });
   });
 }

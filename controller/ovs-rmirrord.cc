@@ -30,6 +30,7 @@
 #include "controller/ovs.h"
 #include "controller/policy_file.h"
 #include "controller/service_manager.h"
+#include "controller/session_reader.h"
 #include "controller/status.h"
 #include "controller/tap.h"
 #include "controller/tap_config.h"
@@ -39,6 +40,8 @@ VLOG_DEFINE_THIS_MODULE(ovs_rmirrord);
 namespace ovs_rmirror {
 
 namespace {
+
+constexpr long long kMaxLately = 3600;  // Seconds.
 
 struct BridgeOptions {
   std::string bridge;  // Name or connection method.
@@ -56,6 +59,7 @@ struct DaemonOptions {
   bool watch = false;
   std::string state_dir;
   std::optional<Endpoint> metrics;
+  int64_t lately = 60;  // Seconds.
   const char* unixctl = nullptr;
 };
 
@@ -92,6 +96,8 @@ struct DaemonOptions {
       "  --watch                   reload when the files change\n"
       "  --state-dir=FOLDER        keep a copy of good policies there, for a\n"
       "                            start with a bad one\n"
+      "  --lately=SECONDS          copies lost in this time make status fail\n"
+      "                            (default: 60)\n"
       "  --db=SERVER               the database in which a bridge given by\n"
       "                            name gets its tap tables set\n"
       "                            (default: unix:%s/db.sock)\n"
@@ -147,14 +153,16 @@ ControllerRole ParseRole(const std::string& text) {
   return text == "equal" ? ControllerRole::kEqual : ControllerRole::kMaster;
 }
 
-uint64_t ParseMaxFlows(const char* text) {
+// A number from 1 to `max`.
+uint64_t ParseNumber(const char* option, const char* text, long long max) {
   char* end;
   errno = 0;
-  const long long flows = std::strtoll(text, &end, 10);
-  if (errno || end == text || *end || flows < 1) {
-    ovs_fatal(0, "--max-flows: \"%s\" is not a number from 1 on", text);
+  const long long number = std::strtoll(text, &end, 10);
+  if (errno || end == text || *end || number < 1 || number > max) {
+    ovs_fatal(0, "%s: \"%s\" is not a number from 1 to %lld", option, text,
+              max);
   }
-  return static_cast<uint64_t>(flows);
+  return static_cast<uint64_t>(number);
 }
 
 Endpoint ParseMetrics(const char* text) {
@@ -231,6 +239,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     OPT_MAX_FLOWS,
     OPT_WATCH,
     OPT_STATE_DIR,
+    OPT_LATELY,
     OPT_DB,
     OPT_METRICS,
     OPT_UNIXCTL,
@@ -253,6 +262,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
       {"max-flows", required_argument, nullptr, OPT_MAX_FLOWS},
       {"watch", no_argument, nullptr, OPT_WATCH},
       {"state-dir", required_argument, nullptr, OPT_STATE_DIR},
+      {"lately", required_argument, nullptr, OPT_LATELY},
       {"db", required_argument, nullptr, OPT_DB},
       {"metrics", required_argument, nullptr, OPT_METRICS},
       {"unixctl", required_argument, nullptr, OPT_UNIXCTL},
@@ -302,13 +312,17 @@ DaemonOptions ParseOptions(int argc, char** argv) {
         options.set_files.push_back(AbsoluteName(optarg));
         break;
       case OPT_MAX_FLOWS:
-        options.max_flows = ParseMaxFlows(optarg);
+        options.max_flows = ParseNumber("--max-flows", optarg, LLONG_MAX);
         break;
       case OPT_WATCH:
         options.watch = true;
         break;
       case OPT_STATE_DIR:
         options.state_dir = AbsoluteName(optarg);
+        break;
+      case OPT_LATELY:
+        options.lately =
+            static_cast<int64_t>(ParseNumber("--lately", optarg, kMaxLately));
         break;
       case OPT_DB:
         options.database = optarg;
@@ -452,16 +466,8 @@ void ReplyExplain(struct unixctl_conn* conn, int argc, const char** argv,
 void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
                  void* aux) {
   const bool as_json = HasOption(argc, argv, "--json");
-  const std::string bridge = BridgeArgument(argc - as_json, argv + as_json);
-  const nlohmann::json status = BridgesOf(aux).Status(bridge);
-  if (status.empty()) {
-    BridgesOf(aux).List(bridge, ReplyTo(conn));  // Which says what is wrong.
-    return;
-  }
-  unixctl_command_reply(
-      conn,
-      (as_json ? FormatJson(status) : ReplaceInvalidUtf8(FormatStatus(status)))
-          .c_str());
+  BridgesOf(aux).Status(BridgeArgument(argc - as_json, argv + as_json), as_json,
+                        ReplyTo(conn));
 }
 
 void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
@@ -507,7 +513,8 @@ void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
 int64_t Now() { return time_msec(); }
 
 std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
-                                             const BridgeOptions& bridge) {
+                                             const BridgeOptions& bridge,
+                                             SessionReader* sessions) {
   Controller::Options controller_options;
   controller_options.bridge = bridge.bridge;
   controller_options.policy_file = bridge.policy;
@@ -522,6 +529,7 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
         std::string("unix:") + ovs_rundir() + "/" + bridge.bridge + ".mgmt";
     tap_config =
         OvsdbTapConfig(options.database, bridge.bridge, options.tables);
+    sessions->Add(bridge.bridge);
   } else {
     VLOG_INFO(
         "%s: only a bridge given by its name gets its tap tables set: make "
@@ -565,9 +573,10 @@ int Main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   bool exiting = false;
-  MirroredBridges bridges;
+  SessionReader sessions(ovs_rundir(), options.lately * 1000, Now);
+  MirroredBridges bridges(&sessions);
   for (const BridgeOptions& bridge : options.bridges) {
-    bridges.Add(CreateBridge(options, bridge));
+    bridges.Add(CreateBridge(options, bridge, &sessions));
   }
   RegisterCommands(&bridges, &exiting);
   if (!bridges.LoadAtStart()) {

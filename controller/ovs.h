@@ -46,6 +46,7 @@ extern "C" {
 #include "ofp-version-opt.h"
 #include "socket-util.h"
 #include "stream-ssl.h"
+#include "stream.h"
 #include "table.h"
 #include "timeval.h"
 #include "unixctl.h"

@@ -2,6 +2,8 @@
 
 #include "controller/status.h"
 
+#include "controller/sessions.h"
+
 namespace ovs_rmirror {
 
 namespace {
@@ -45,7 +47,8 @@ std::string FormatBridge(const nlohmann::json& bridge) {
   if (const std::string error = text("error"); !error.empty()) {
     s += ": " + error;
   }
-  return s + "\n" + line("synchronized", "synchronized");
+  s += "\n" + line("synchronized", "synchronized");
+  return bridge.at("in_force").get<bool>() ? s + FormatSessions(bridge, {}) : s;
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ namespace ovs_rmirror {
 //   synchronized  when the switch was last brought up to date, in RFC 3339, or
 //                 empty
 //   good          whether nothing is wrong
+//
+// and those of SessionHistory::Report().
 std::string FormatStatus(const nlohmann::json& bridges);
 
 // The member "state" of a bridge whose switch is as the policy says.

@@ -43,6 +43,8 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/rules_test.cc \
 	tests/unit/scanner_test.cc \
 	tests/unit/snapshot_exchange_test.cc \
+	tests/unit/session_reader_test.cc \
+	tests/unit/sessions_test.cc \
 	tests/unit/stages_test.cc \
 	tests/unit/status_test.cc \
 	tests/unit/warnings_test.cc

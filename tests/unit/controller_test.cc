@@ -218,8 +218,13 @@ class ControllerTest : public testing::Test {
       controller_->Load(Read(rules), std::move(done));
     });
   }
+  std::pair<bool, std::string> List() {
+    return Finish([&](Controller::Done done) {
+      controller_->List({{"tier", "native"}}, std::move(done));
+    });
+  }
   nlohmann::json ListRules() {
-    const auto [good, text] = Finish(&Controller::List);
+    const auto [good, text] = List();
     EXPECT_TRUE(good) << text;
     return nlohmann::json::parse(text)["chains"][0]["rules"];
   }
@@ -581,7 +586,8 @@ TEST_F(ControllerTest, ListsRulesAsJson) {
   Load(
       ":PREROUTING DROP [0:0]\n-A PREROUTING -j RMIRROR --target 192.0.2.9 "
       "--len 96\n");
-  const auto list = nlohmann::json::parse(Finish(&Controller::List).second);
+  const auto list = nlohmann::json::parse(List().second);
+  EXPECT_EQ(list["tier"], "native");
   EXPECT_EQ(list["bridge"], "br0");
   EXPECT_EQ(list["chains"][0]["chain"], "PREROUTING");
   EXPECT_EQ(list["chains"][0]["policy"], "DROP");
@@ -639,7 +645,7 @@ TEST_F(ControllerTest, ClearsAlsoIfAPortAppearsMeanwhile) {
 TEST_F(ControllerTest, NeedsTheSwitchToListAndClear) {
   Load(kTo9);
   switch_->Disconnect();
-  EXPECT_EQ(Finish(&Controller::List),
+  EXPECT_EQ(List(),
             std::make_pair(false, std::string("br0: not connected\n")));
   EXPECT_EQ(Finish(&Controller::Clear),
             std::make_pair(false, std::string("br0: not connected\n")));

@@ -17,7 +17,11 @@ nlohmann::json GoodBridge() {
           {"error", ""},        {"synchronized", "2026-01-31T23:59:59Z"},
           {"good", true},       {"last_good", ""},
           {"keep_error", ""},   {"watch", true},
-          {"watch_error", ""},  {"foreign", 0}};
+          {"watch_error", ""},  {"foreign", 0},
+          {"tier", "native"},   {"sessions", nlohmann::json::array()},
+          {"window", 60},       {"sessions_error", ""},
+          {"no_session", 0},    {"recent_no_session", 0},
+          {"losing", false}};
 }
 
 TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
@@ -33,6 +37,8 @@ TEST(FormatStatusTest, SaysWhatThereIsToKnowOfEachBridge) {
             "policy: test.policy: 3 rules, 1 dormant, 7 flows\n"
             "state: up to date\n"
             "synchronized: 2026-01-31T23:59:59Z\n"
+            "Targets (tier native, lately: in the last 60 s)\n"
+            "copies bytes drops health    target\n"
             "\n");
   EXPECT_NE(text.find("\n\nbridge: br1, tables 252 and 253\n"),
             std::string::npos);

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/session_reader.h"
+
+#include <algorithm>
+#include <exception>
+#include <fstream>
+#include <utility>
+
+#include "controller/ovs.h"
+
+namespace ovs_rmirror {
+
+namespace {
+
+using Json = nlohmann::json;
+
+// Milliseconds.
+constexpr int64_t kMinInterval = 100;
+constexpr int64_t kMaxInterval = 5000;
+constexpr int64_t kFresh = 1000;
+
+// Inquiries in a window.
+constexpr int64_t kInquiries = 12;
+
+constexpr std::string_view kTier = "Remote mirror tier: ";
+
+struct MessageDestroy {
+  void operator()(struct jsonrpc_msg* m) const { jsonrpc_msg_destroy(m); }
+};
+
+struct RpcClose {
+  void operator()(struct jsonrpc* rpc) const { jsonrpc_close(rpc); }
+};
+
+std::string FirstLine(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+// The tier in what "dpif/show-dp-features" answers, or an empty string.
+std::string FindTier(const std::string& features) {
+  const size_t at = features.find(kTier);
+  return at == std::string::npos
+             ? ""
+             : FirstLine(features.substr(at + kTier.size()));
+}
+
+}  // namespace
+
+class SessionReader::Inquiry {
+ public:
+  explicit Inquiry(int64_t until) : until_(until) {}
+
+  // Sends the requests about `bridges`.  Returns what went wrong, or an empty
+  // string.
+  std::string Start(const std::string& directory,
+                    const std::map<std::string, std::string>& bridges) {
+    const std::string base = directory + "/ovs-vswitchd.";
+    // Not read_pidfile(), which would log each time that there is none.
+    long pid = 0;
+    if (!(std::ifstream(base + "pid") >> pid)) {
+      return "there is no ovs-vswitchd here: " + base + "pid cannot be read";
+    }
+    const std::string name = "unix:" + base + std::to_string(pid) + ".ctl";
+    struct stream* stream;
+    const int error = stream_open(name.c_str(), &stream, DSCP_DEFAULT);
+    if (error) {
+      return name + ": " + ovs_strerror(error);
+    }
+    rpc_.reset(jsonrpc_open(stream));
+    for (const auto& [bridge, tier] : bridges) {
+      features_[Send("dpif/show-dp-features", bridge)] = bridge;
+    }
+    show_ = Send("dpctl/rmirror-show", "--json");
+    return "";
+  }
+
+  // Returns whether the inquiry has ended.  If so, `*error` says why it failed,
+  // or is empty.
+  bool Run(int64_t now, std::string* error) {
+    jsonrpc_run(rpc_.get());
+    for (;;) {
+      struct jsonrpc_msg* received = nullptr;
+      const int result = jsonrpc_recv(rpc_.get(), &received);
+      const std::unique_ptr<struct jsonrpc_msg, MessageDestroy> message(
+          received);
+      if (result == EAGAIN) {
+        break;
+      } else if (result) {
+        *error = std::string("ovs-vswitchd: ") + ovs_retval_to_string(result);
+        return true;
+      }
+      *error = Take(*message);
+      if (!error->empty() || (shown_ && features_.empty())) {
+        return true;
+      }
+    }
+    if (now >= until_) {
+      *error = "ovs-vswitchd does not answer";
+      return true;
+    }
+    return false;
+  }
+
+  void Wait() {
+    jsonrpc_wait(rpc_.get());
+    jsonrpc_recv_wait(rpc_.get());
+    poll_timer_wait_until(until_);
+  }
+
+  std::map<std::string, std::string> tiers;
+  CountersByDatapath counters;
+
+ private:
+  // Returns the request's number.
+  long long Send(const char* command, const std::string& argument) {
+    struct json* id;
+    struct jsonrpc_msg* request = jsonrpc_create_request(
+        command, json_array_create_1(json_string_create(argument.c_str())),
+        &id);
+    const long long number = json_integer(id);
+    json_destroy(id);
+    // An error is that of the connection, which Run() sees.
+    jsonrpc_send(rpc_.get(), request);
+    return number;
+  }
+
+  std::string Take(const struct jsonrpc_msg& message) {
+    if ((message.type != JSONRPC_REPLY && message.type != JSONRPC_ERROR) ||
+        !message.id || message.id->type != JSON_INTEGER) {
+      return "ovs-vswitchd: an answer that cannot be read";
+    }
+    const bool good = message.type == JSONRPC_REPLY;
+    const struct json* body = good ? message.result : message.error;
+    const std::string text =
+        body && body->type == JSON_STRING ? json_string(body) : "";
+    if (json_integer(message.id) == show_) {
+      return good ? TakeCounters(text)
+                  : "dpctl/rmirror-show: " + FirstLine(text);
+    }
+    const auto it = features_.find(json_integer(message.id));
+    if (it != features_.end()) {
+      tiers[it->second] = good ? FindTier(text) : "";
+      features_.erase(it);
+    }
+    return "";
+  }
+
+  std::string TakeCounters(const std::string& text) {
+    shown_ = true;
+    try {
+      counters = ReadSessionCounters(Json::parse(text));
+    } catch (const std::exception& e) {
+      return std::string("dpctl/rmirror-show: ") + e.what();
+    }
+    return "";
+  }
+
+  const int64_t until_;
+  std::unique_ptr<struct jsonrpc, RpcClose> rpc_;
+  std::map<long long, std::string> features_;  // Requests without an answer.
+  long long show_ = 0;
+  bool shown_ = false;
+};
+
+SessionReader::SessionReader(std::string directory, int64_t window,
+                             std::function<int64_t()> now)
+    : directory_(std::move(directory)),
+      interval_(std::clamp(window / kInquiries, kMinInterval, kMaxInterval)),
+      now_(std::move(now)),
+      history_(window) {}
+
+SessionReader::~SessionReader() = default;
+
+void SessionReader::Add(const std::string& bridge) { tiers_[bridge] = ""; }
+
+void SessionReader::Run() {
+  if (tiers_.empty()) {
+    return;
+  }
+  std::string error;
+  if (inquiry_) {
+    if (inquiry_->Run(now_(), &error)) {
+      Finish(error);
+    }
+  } else if (!last_ || !waiting_.empty() || now_() >= *last_ + interval_) {
+    inquiry_ = std::make_unique<Inquiry>(now_() + kPatience);
+    error = inquiry_->Start(directory_, tiers_);
+    if (!error.empty()) {
+      Finish(error);
+    }
+  }
+}
+
+void SessionReader::Wait() {
+  if (tiers_.empty()) {
+    return;
+  }
+  if (inquiry_) {
+    inquiry_->Wait();
+  } else if (!last_ || !waiting_.empty()) {
+    poll_immediate_wake();
+  } else {
+    poll_timer_wait_until(*last_ + interval_);
+  }
+}
+
+void SessionReader::Finish(const std::string& error) {
+  error_ = error;
+  last_ = now_();
+  for (auto& [bridge, tier] : tiers_) {
+    tier = error.empty() ? inquiry_->tiers[bridge] : "";
+  }
+  if (error.empty()) {
+    history_.Add(*last_, std::move(inquiry_->counters));
+  }
+  inquiry_.reset();
+  for (const auto& done : std::exchange(waiting_, {})) {
+    done();
+  }
+}
+
+void SessionReader::Refresh(std::function<void()> done) {
+  if (tiers_.empty() || (last_ && now_() < *last_ + kFresh)) {
+    done();
+  } else {
+    waiting_.push_back(std::move(done));
+  }
+}
+
+Json SessionReader::Report(const std::string& bridge,
+                           const std::vector<Session>& sessions) const {
+  const auto it = tiers_.find(bridge);
+  if (it == tiers_.end()) {
+    return history_.Report(
+        "", "only those of bridges of this host are, given by their names",
+        sessions);
+  }
+  return history_.Report(it->second,
+                         !error_.empty() ? error_
+                         : it->second.empty()
+                             ? "ovs-vswitchd has no bridge " + bridge
+                             : "",
+                         sessions);
+}
+
+}  // namespace ovs_rmirror
