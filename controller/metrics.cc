@@ -153,6 +153,13 @@ void AddBridges(const std::vector<BridgeMetrics>& bridges, Exposition* all) {
       all->Add({{"bridge", bridge.bridge}}, family.value(bridge));
     }
   }
+  all->Begin("ovs_rmirror_bridge_info", MetricType::Gauge,
+             "The tier of the bridge's mirror; always 1.");
+  for (const BridgeMetrics& bridge : bridges) {
+    if (!bridge.tier.empty()) {
+      all->Add({{"bridge", bridge.bridge}, {"tier", bridge.tier}}, 1.0);
+    }
+  }
   const auto add_results = [all](const std::string& bridge, uint64_t good,
                                  uint64_t failed) {
     all->Add({{"bridge", bridge}, {"result", "success"}}, good);
@@ -237,13 +244,16 @@ struct SessionFamily {
 constexpr SessionFamily kSessionFamilies[] = {
     {"ovs_rmirror_session_copies_total", "Copies sent.",
      &SessionMetrics::copies},
-    {"ovs_rmirror_session_bytes_total", "Bytes of copies sent.",
-     &SessionMetrics::bytes},
+    {"ovs_rmirror_session_bytes_total",
+     "Bytes of copies sent, without outer headers.", &SessionMetrics::bytes},
     {"ovs_rmirror_session_original_bytes_total",
      "Bytes of the packets that were copied, before they were cut.",
      &SessionMetrics::original_bytes},
     {"ovs_rmirror_session_truncated_copies_total",
      "Copies that are shorter than their packets.", &SessionMetrics::truncated},
+    {"ovs_rmirror_session_fragmented_copies_total",
+     "Copies that were sent as several IP fragments.",
+     &SessionMetrics::fragmented},
     {"ovs_rmirror_session_expanded_packets_total",
      "Super-packets of segmentation offload that became several copies.",
      &SessionMetrics::expanded},
@@ -251,10 +261,12 @@ constexpr SessionFamily kSessionFamilies[] = {
 
 void AddDatapaths(const std::vector<DatapathMetrics>& datapaths,
                   Exposition* all) {
-  all->Begin("ovs_rmirror_datapath_info", MetricType::Gauge,
-             "A datapath and the tier of its mirror; always 1.");
+  all->Begin("ovs_rmirror_datapath_max_sessions", MetricType::Gauge,
+             "Sessions that the datapath can have at once.");
   for (const DatapathMetrics& datapath : datapaths) {
-    all->Add({{"datapath", datapath.datapath}, {"tier", datapath.tier}}, 1.0);
+    if (datapath.max_sessions) {
+      all->Add({{"datapath", datapath.datapath}}, *datapath.max_sessions);
+    }
   }
   all->Begin("ovs_rmirror_datapath_no_session_packets_total",
              MetricType::Counter,
@@ -353,6 +365,45 @@ std::string FormatMetrics(const MetricsSnapshot& snapshot) {
   AddDatapaths(snapshot.datapaths, &all);
   AddProcess(snapshot.process, &all);
   return all.Format();
+}
+
+std::vector<DatapathMetrics> ReadDatapaths(const nlohmann::json& shown) {
+  using nlohmann::json;
+  const auto number = [](const json& object,
+                         const char* member) -> std::optional<uint64_t> {
+    const auto value = object.find(member);
+    return value == object.end() ? std::nullopt
+                                 : std::optional(value->get<uint64_t>());
+  };
+  std::vector<DatapathMetrics> datapaths;
+  for (const json& object : shown.get<std::vector<json>>()) {
+    DatapathMetrics datapath;
+    datapath.datapath = object.at("datapath");
+    datapath.max_sessions = number(object, "max_sessions");
+    datapath.no_session = number(object, "no_session");
+    for (const json& counted : object.value("sessions", json::array())) {
+      SessionMetrics session;
+      session.target = counted.at("target");
+      if (const json& key = counted.at("key"); !key.is_null()) {
+        session.key = key.get<uint32_t>();
+      }
+      session.ttl = counted.at("ttl");
+      const json& tos = counted.at("tos");
+      session.tos = tos.is_string() ? tos.get<std::string>()
+                                    : std::to_string(tos.get<unsigned>());
+      session.df = counted.at("df");
+      session.copies = number(counted, "copies");
+      session.bytes = number(counted, "bytes");
+      session.original_bytes = number(counted, "original_bytes");
+      session.truncated = number(counted, "truncated");
+      session.fragmented = number(counted, "fragmented");
+      session.expanded = number(counted, "expanded");
+      session.drops = counted.value("drops", std::map<std::string, uint64_t>());
+      datapath.sessions.push_back(std::move(session));
+    }
+    datapaths.push_back(std::move(datapath));
+  }
+  return datapaths;
 }
 
 ProcessMetrics MeasureProcess() {

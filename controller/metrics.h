@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +60,7 @@ struct ReloadTallies {
 
 struct BridgeMetrics {
   std::string bridge;
+  std::string tier;  // Of its mirror, or empty if that is not known.
   bool connected = false;
   bool in_force = false;    // Whether a policy is.
   bool up_to_date = false;  // Whether the switch is as the policy says.
@@ -82,17 +84,18 @@ struct SessionMetrics {
   std::string tos;  // "0" to "255" or "inherit".
   bool df = false;
   std::optional<uint64_t> copies;
-  std::optional<uint64_t> bytes;
+  std::optional<uint64_t> bytes;           // Of these, without outer headers.
   std::optional<uint64_t> original_bytes;  // Of the packets that were copied.
   std::optional<uint64_t> truncated;       // Copies.
+  std::optional<uint64_t> fragmented;      // Likewise.
   std::optional<uint64_t> expanded;        // Super-packets.
   std::map<std::string, uint64_t> drops;   // By reason.
 };
 
 struct DatapathMetrics {
-  std::string datapath;  // "netdev@ovs-netdev"
-  std::string tier;
-  std::optional<uint64_t> no_session;  // Packets without room for a session.
+  std::string datapath;                  // "netdev@ovs-netdev"
+  std::optional<uint64_t> max_sessions;  // That it can have at once.
+  std::optional<uint64_t> no_session;    // Packets without room for a session.
   std::vector<SessionMetrics> sessions;
 };
 
@@ -117,6 +120,10 @@ struct MetricsSnapshot {
 inline constexpr const char* kMetricsContentType =
     "text/plain; version=0.0.4; charset=utf-8";
 std::string FormatMetrics(const MetricsSnapshot& snapshot);
+
+// Reads what "dpctl/rmirror-show --json" of ovs-vswitchd answers.  Throws
+// nlohmann::json::exception if `shown` is not of that form.
+std::vector<DatapathMetrics> ReadDatapaths(const nlohmann::json& shown);
 
 // Measures this process.
 ProcessMetrics MeasureProcess();

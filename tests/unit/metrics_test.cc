@@ -160,34 +160,57 @@ TEST(FormatMetrics, SaysTallies) {
 }
 
 TEST(FormatMetrics, SaysSessionsAsFarAsThereAreFigures) {
-  SessionMetrics session;
-  session.target = "192.0.2.9";
-  session.key = 7;
-  session.ttl = 255;
-  session.tos = "inherit";
-  session.copies = 10;
-  session.drops = {{"no_route", 2}, {"loop", 0}};
   MetricsSnapshot snapshot;
-  snapshot.datapaths.push_back(
-      {"netdev@ovs-netdev", "userspace", 1, {session}});
+  snapshot.datapaths = ReadDatapaths(nlohmann::json::parse(R"([
+    {"datapath": "netdev@empty"},
+    {"datapath": "netdev@ovs-netdev", "max_sessions": 4096, "no_session": 1,
+     "sessions": [
+       {"target": "192.0.2.9", "key": 7, "ttl": 255, "tos": "inherit",
+        "df": false, "copies": 10, "drops": {"no_route": 2, "loop": 0}},
+       {"target": "2001:db8::9", "key": null, "ttl": 64, "tos": 184,
+        "df": true, "bytes": 18446744073709551615}]}])"));
   const std::string text = FormatMetrics(snapshot);
-  const std::string labels =
-      "{datapath=\"netdev@ovs-netdev\",target=\"192.0.2.9\",key=\"7\","
-      "ttl=\"255\",tos=\"inherit\",df=\"false\"";
+  const std::string datapath = "{datapath=\"netdev@ovs-netdev\"";
+  const std::string session = datapath +
+                              ",target=\"192.0.2.9\",key=\"7\",ttl=\"255\",tos="
+                              "\"inherit\",df=\"false\"";
   EXPECT_EQ(
       Lines(text, "ovs_rmirror_session_"),
       (std::vector<std::string>{
-          "ovs_rmirror_session_copies_total" + labels + "} 10",
-          "ovs_rmirror_session_drops_total" + labels + ",reason=\"loop\"} 0",
-          "ovs_rmirror_session_drops_total" + labels +
+          "ovs_rmirror_session_copies_total" + session + "} 10",
+          "ovs_rmirror_session_bytes_total" + datapath +
+              ",target=\"2001:db8::9\",ttl=\"64\",tos=\"184\",df="
+              "\"true\"} 1.844674407370955e+19",
+          "ovs_rmirror_session_drops_total" + session + ",reason=\"loop\"} 0",
+          "ovs_rmirror_session_drops_total" + session +
               ",reason=\"no_route\"} 2"}));
-  EXPECT_EQ(Lines(text, "# TYPE ovs_rmirror_session_bytes_total").size(), 0u);
-  EXPECT_EQ(Lines(text, "ovs_rmirror_datapath_"),
-            (std::vector<std::string>{
-                "ovs_rmirror_datapath_info{datapath=\"netdev@ovs-netdev\","
-                "tier=\"userspace\"} 1",
-                "ovs_rmirror_datapath_no_session_packets_total{datapath="
-                "\"netdev@ovs-netdev\"} 1"}));
+  EXPECT_EQ(Lines(text, "# TYPE ovs_rmirror_session_expanded").size(), 0u);
+  EXPECT_EQ(
+      Lines(text, "ovs_rmirror_datapath_"),
+      (std::vector<std::string>{
+          "ovs_rmirror_datapath_max_sessions" + datapath + "} 4096",
+          "ovs_rmirror_datapath_no_session_packets_total" + datapath + "} 1"}));
+}
+
+TEST(FormatMetrics, SaysTheTierIfItIsKnown) {
+  MetricsSnapshot snapshot;
+  snapshot.bridges.resize(2);
+  snapshot.bridges[1].bridge = "br1";
+  snapshot.bridges[1].tier = "native";
+  EXPECT_EQ(Lines(FormatMetrics(snapshot), "ovs_rmirror_bridge_info"),
+            std::vector<std::string>{
+                "ovs_rmirror_bridge_info{bridge=\"br1\",tier=\"native\"} 1"});
+}
+
+TEST(ReadDatapaths, RefusesWhatIsNoAnswer) {
+  for (const char* text :
+       {"{}", "[1]", R"([{"sessions": []}])",
+        R"([{"datapath": "dp", "sessions": [{"target": "192.0.2.9"}]}])",
+        R"([{"datapath": "dp", "no_session": "many"}])"}) {
+    EXPECT_THROW(ReadDatapaths(nlohmann::json::parse(text)),
+                 nlohmann::json::exception)
+        << text;
+  }
 }
 
 TEST(MeasureProcess, MeasuresThisProcess) {
