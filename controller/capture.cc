@@ -176,9 +176,9 @@ class CopyCapture {
     if (status != kExitGood) {
       return status;
     }
-    std::string error = output_.Open(options_.file);
+    std::string error = OpenDevices();
     if (error.empty()) {
-      error = OpenDevices();
+      error = output_.Open(options_.file);
     }
     if (!error.empty()) {
       std::cerr << error;

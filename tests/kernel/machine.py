@@ -46,6 +46,10 @@ NO_DATAPATH = {
     "the daemon lives beside a controller that is master, or is told to be",
     "each version of OpenFlow has the same flows, and none to change",
     "a bridge named by a TCP connection is kept right as well",
+    "capture sees copies with a VLAN tag on their way",
+    "capture is piped into tshark, and ends with its reader or in time",
+    "capture changes nothing, even if it is killed",
+    "capture says what it cannot do, and what would work",
 }
 
 # Tests that the composed tier cannot pass, see docs/architecture.md: nothing
@@ -67,7 +71,7 @@ NOT_COMPOSED = {
 # which the other files of tests are about, make none between datapaths.
 FILES = {
     "native": {"outer_header", "selection", "ingress_tap", "egress_tap",
-               "delivery", "controller", "reconcile", "explain"},
+               "delivery", "controller", "reconcile", "explain", "capture"},
     "vport": {"selection", "egress_tap"},
     "composed": {"ingress_tap", "egress_tap", "delivery"},
 }
