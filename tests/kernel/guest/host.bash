@@ -80,12 +80,13 @@ finish() {
 # options WORD...: reads the options that both have, into the variables above;
 # what follows goes to ${command[@]}.
 modules= ovs=$top/build/check/ovs controller=$top/build/check out= limit=600
-memory=2G append= command=() environment=()
+memory=2G append= icount=false monitor= command=() environment=()
 options() {
     while test $# -gt 0; do
         case $1 in
+        --icount) icount=true; shift ;;
         --modules | --ovs | --controller | --out | --time | --memory | \
-        --append | --env)
+        --append | --env | --monitor)
             test $# -ge 2 || fail "$1 needs a value"
             case $1 in
             --modules) modules=$(realpath "$2") ;;
@@ -96,13 +97,15 @@ options() {
             --memory) memory=$2 ;;
             --append) append=$2 ;;
             --env) environment+=("$2") ;;
+            --monitor) monitor=$2 ;;
             esac
             shift 2
             ;;
         --) shift; command=("$@"); return ;;
         -*)
             fail "unknown option $1: known are --modules, --ovs," \
-                 "--controller, --out, --time, --memory, --append, --env" ;;
+                 "--controller, --out, --time, --memory, --append, --env," \
+                 "--icount, --monitor" ;;
         *) command=("$@"); return ;;
         esac
     done
