@@ -2,7 +2,6 @@
 
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <net/arp.h>
 #include <net/dst_metadata.h>
@@ -18,6 +17,7 @@
 #include "device.h"
 #include "ether.h"
 #include "encap.h"
+#include "netfilter.h"
 
 static struct rtable *route4(const struct rmirror_route *route)
 {
@@ -216,22 +216,6 @@ static bool is_plain(const struct dst_entry *dst)
 	       !netif_is_l3_slave(dst->dev) && !netif_is_l3_master(dst->dev);
 }
 
-/* Tells whether there is a packet filter, or the like, for the packets of
- * family @pf that the host sends.
- */
-static bool has_hooks(struct net *net, bool is_ipv4)
-{
-#ifdef CONFIG_NETFILTER
-	struct nf_hook_entries __rcu **hooks = is_ipv4 ? net->nf.hooks_ipv4 :
-							 net->nf.hooks_ipv6;
-
-	return rcu_access_pointer(hooks[NF_INET_LOCAL_OUT]) ||
-	       rcu_access_pointer(hooks[NF_INET_POST_ROUTING]);
-#else
-	return false;
-#endif
-}
-
 /* Tells whether a copy may be given to @neigh, where it waits for the answer if
  * the address is not known. Once a next hop has failed to answer, copies do not
  * wait for it, so that they are counted.
@@ -316,7 +300,7 @@ enum rmirror_counter rmirror_encap_xmit(const struct rmirror_route *route,
 		}
 	}
 
-	if (likely(neigh && !fragment && !has_hooks(net, is_ipv4))) {
+	if (likely(neigh && !fragment && !rmirror_is_filtered(net, is_ipv4))) {
 		count_out(route, net, copy, is_ipv4);
 		err = neigh_output(neigh, copy, skip_cache);
 	} else if (is_ipv4) {

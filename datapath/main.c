@@ -7,6 +7,7 @@
 #include <net/rtnetlink.h>
 
 #include "device.h"
+#include "netfilter.h"
 #include "netlink.h"
 #include "session.h"
 
@@ -50,9 +51,12 @@ static int __init rmirror_init(void)
 {
 	int err;
 
-	err = register_pernet_subsys(&rmirror_pernet_ops);
+	err = rmirror_netfilter_init();
 	if (err)
 		return err;
+	err = register_pernet_subsys(&rmirror_pernet_ops);
+	if (err)
+		goto err_netfilter;
 	err = rmirror_device_init();
 	if (err)
 		goto err_pernet;
@@ -66,6 +70,8 @@ err_device:
 err_pernet:
 	unregister_pernet_subsys(&rmirror_pernet_ops);
 	rcu_barrier();
+err_netfilter:
+	rmirror_netfilter_exit();
 	return err;
 }
 
@@ -76,6 +82,7 @@ static void __exit rmirror_exit(void)
 	unregister_pernet_subsys(&rmirror_pernet_ops);
 	/* Sessions are freed by callbacks. */
 	rcu_barrier();
+	rmirror_netfilter_exit();
 }
 
 module_init(rmirror_init);
