@@ -6,6 +6,8 @@
 #ifndef _RMIRROR_COMPAT_H
 #define _RMIRROR_COMPAT_H
 
+#include <linux/gfp.h>
+#include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/version.h>
@@ -50,6 +52,21 @@ static inline void rmirror_set_lltx(struct net_device *dev)
 static inline void rmirror_set_lltx(struct net_device *dev)
 {
 	dev->features |= NETIF_F_LLTX;
+}
+#endif
+
+/* 6.10 made a function of giving back the page of a cache of fragments. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+static inline void rmirror_page_frag_drain(struct page_frag_cache *cache)
+{
+	page_frag_cache_drain(cache);
+}
+#else
+static inline void rmirror_page_frag_drain(struct page_frag_cache *cache)
+{
+	if (cache->va)
+		__page_frag_cache_drain(virt_to_head_page(cache->va),
+					cache->pagecnt_bias);
 }
 #endif
 

@@ -10,6 +10,7 @@
 #include "netfilter.h"
 #include "netlink.h"
 #include "session.h"
+#include "truncate.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -83,6 +84,7 @@ static void __exit rmirror_exit(void)
 	/* Sessions are freed by callbacks. */
 	rcu_barrier();
 	rmirror_netfilter_exit();
+	rmirror_frame_exit();
 }
 
 module_init(rmirror_init);

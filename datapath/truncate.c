@@ -16,6 +16,7 @@
 
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
@@ -162,6 +163,23 @@ unsigned int rmirror_frame_wire_len(const struct rmirror_frame *frame,
 	       payload_len(frame, i);
 }
 
+/* What copies are cut from. The network stack has such pages, too, but received
+ * frames are cut from them, which live on: a page with one of those cannot be
+ * used again at its end, and the next one is allocated and cleared.
+ */
+static DEFINE_PER_CPU(struct page_frag_cache, copy_pages);
+
+/* Gives back the memory that is kept for copies. There are no more of them to
+ * come.
+ */
+void rmirror_frame_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		rmirror_page_frag_drain(per_cpu_ptr(&copy_pages, cpu));
+}
+
 /* Allocates an skb with room for @len bytes behind @headroom ones. Bottom halves
  * are disabled.
  */
@@ -180,7 +198,8 @@ static struct sk_buff *alloc_copy(unsigned int len, unsigned int headroom)
 	}
 
 	/* Half the price of alloc_skb(). */
-	data = netdev_alloc_frag(size);
+	data = page_frag_alloc(this_cpu_ptr(&copy_pages), size,
+			       GFP_ATOMIC | __GFP_NOWARN);
 	if (!data)
 		return NULL;
 	skb = napi_build_skb(data, size);

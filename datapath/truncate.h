@@ -31,5 +31,6 @@ unsigned int rmirror_frame_wire_len(const struct rmirror_frame *frame,
 struct sk_buff *rmirror_frame_copy(const struct rmirror_frame *frame,
 				   unsigned int i, unsigned int keep,
 				   unsigned int headroom);
+void rmirror_frame_exit(void);
 
 #endif /* _RMIRROR_TRUNCATE_H */
