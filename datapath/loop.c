@@ -53,12 +53,12 @@ void rmirror_leave(void)
 	__this_cpu_dec(recursion);
 }
 
-static bool is_target4(struct rmirror_net *rnet, __be32 addr)
+static bool is_target4(const struct net *net, __be32 addr)
 {
 	struct in6_addr mapped;
 
 	ipv6_addr_set_v4mapped(addr, &mapped);
-	return rmirror_is_target(rnet, &mapped);
+	return rmirror_is_target(rmirror_net(net), &mapped);
 }
 
 /* Bytes of a GRE header with @flags. */
@@ -79,7 +79,7 @@ enum gre {
  * some, moves *@offset to the GRE header and stores in *@has_target whether a
  * target is the source or the destination.
  */
-static enum gre find_gre(struct rmirror_net *rnet, const struct sk_buff *skb,
+static enum gre find_gre(const struct net *net, const struct sk_buff *skb,
 			 unsigned int *offset, bool *has_target)
 {
 	__be16 proto = rmirror_skip_ether(skb, offset);
@@ -91,8 +91,8 @@ static enum gre find_gre(struct rmirror_net *rnet, const struct sk_buff *skb,
 		iph = skb_header_pointer(skb, *offset, sizeof(buf), &buf);
 		if (!iph || iph->protocol != IPPROTO_GRE || iph->ihl < 5)
 			return GRE_NONE;
-		*has_target = is_target4(rnet, iph->daddr) ||
-			     is_target4(rnet, iph->saddr);
+		*has_target = is_target4(net, iph->daddr) ||
+			     is_target4(net, iph->saddr);
 		*offset += iph->ihl * 4;
 		return iph->frag_off & htons(IP_OFFSET) ? GRE_LATER_FRAGMENT :
 							  GRE_HEADER;
@@ -127,8 +127,10 @@ static enum gre find_gre(struct rmirror_net *rnet, const struct sk_buff *skb,
 		}
 		if (nexthdr != IPPROTO_GRE)
 			return GRE_NONE;
-		*has_target = rmirror_is_target(rnet, &ip6h->daddr) ||
-			     rmirror_is_target(rnet, &ip6h->saddr);
+		*has_target = rmirror_is_target(rmirror_net(net),
+						&ip6h->daddr) ||
+			      rmirror_is_target(rmirror_net(net),
+						&ip6h->saddr);
 		*offset = end;
 		return frag_off & htons(IP6_OFFSET) ? GRE_LATER_FRAGMENT :
 						      GRE_HEADER;
@@ -136,11 +138,11 @@ static enum gre find_gre(struct rmirror_net *rnet, const struct sk_buff *skb,
 	return GRE_NONE;
 }
 
-/* Tells whether @skb, whose data starts with an Ethernet header, is a copy, or
- * one with other headers around it. The caller is in an RCU read-side critical
- * section.
+/* Tells whether @skb, whose data starts with an Ethernet header, is a copy that
+ * @net sends or gets, or one with other headers around it. The caller is in an
+ * RCU read-side critical section.
  */
-bool rmirror_is_copy(struct rmirror_net *rnet, const struct sk_buff *skb)
+bool rmirror_is_copy(const struct net *net, const struct sk_buff *skb)
 {
 	unsigned int offset = 0;
 	int depth;
@@ -150,7 +152,7 @@ bool rmirror_is_copy(struct rmirror_net *rnet, const struct sk_buff *skb)
 		struct gre_base_hdr buf;
 		bool has_target;
 
-		switch (find_gre(rnet, skb, &offset, &has_target)) {
+		switch (find_gre(net, skb, &offset, &has_target)) {
 		case GRE_NONE:
 			return false;
 		case GRE_LATER_FRAGMENT:

@@ -5,10 +5,10 @@
 
 #include <linux/types.h>
 
-struct rmirror_net;
+struct net;
 struct sk_buff;
 
-bool rmirror_is_copy(struct rmirror_net *rnet, const struct sk_buff *skb);
+bool rmirror_is_copy(const struct net *net, const struct sk_buff *skb);
 
 bool rmirror_enter(void);
 void rmirror_leave(void);

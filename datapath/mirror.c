@@ -137,7 +137,7 @@ void rmirror_mirror(struct net *net, struct rmirror_session *session,
 		count_drop(&m, RMIRROR_DROP_LOOP, 1);
 		return;
 	}
-	if (unlikely(rmirror_is_copy(rmirror_net(net), skb))) {
+	if (unlikely(rmirror_is_copy(net, skb))) {
 		count_drop(&m, RMIRROR_DROP_LOOP, 1);
 		goto out;
 	}

@@ -220,8 +220,12 @@ static int copy_start(const struct rmirror_frame *frame, u8 *to,
 	const struct sk_buff *skb = frame->skb;
 	__be16 tag[2];
 
-	if (!frame->vlan_hlen)
-		return skb_copy_bits(skb, 0, to, len);
+	if (likely(!frame->vlan_hlen)) {
+		if (unlikely(len > skb_headlen(skb)))
+			return skb_copy_bits(skb, 0, to, len);
+		memcpy(to, skb->data, len);
+		return 0;
+	}
 
 	tag[0] = skb->vlan_proto;
 	tag[1] = htons(skb_vlan_tag_get(skb));
