@@ -17,8 +17,8 @@
 	 NETIF_F_HW_CSUM | NETIF_F_SCTP_CRC | NETIF_F_GSO_MASK |	\
 	 NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_STAG_TX)
 
-/* Takes a session and a length out of tunnel metadata. Returns false if they
- * are none.
+/* Takes the key of a session, which need not be valid, and a length out of
+ * tunnel metadata. Returns false if they are none.
  */
 static bool parse_metadata(const struct ip_tunnel_info *info,
 			   struct rmirror_key *key, u32 *len)
@@ -56,8 +56,7 @@ static bool parse_metadata(const struct ip_tunnel_info *info,
 	else
 		return false;
 
-	return !(tp_src & ~RMIRROR_TP_SRC_TOS_INHERIT) &&
-	       rmirror_key_is_valid(key);
+	return !(tp_src & ~RMIRROR_TP_SRC_TOS_INHERIT);
 }
 
 static netdev_tx_t rmirror_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -79,12 +78,23 @@ static netdev_tx_t rmirror_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 
 	rcu_read_lock();
-	session = rmirror_session_lookup(rmirror_net(net), &key);
+	session = rmirror_session_find(rmirror_net(net), &key);
 	if (unlikely(!session)) {
-		rcu_read_unlock();
-		atomic64_inc(&rmirror_net(net)->no_session);
-		DEV_STATS_INC(dev, tx_dropped);
-		goto drop;
+		bool valid = rmirror_key_is_valid(&key);
+
+		if (valid)
+			session = rmirror_session_lookup(rmirror_net(net),
+							 &key);
+		if (!session) {
+			rcu_read_unlock();
+			if (valid) {
+				atomic64_inc(&rmirror_net(net)->no_session);
+				DEV_STATS_INC(dev, tx_dropped);
+			} else {
+				DEV_STATS_INC(dev, tx_errors);
+			}
+			goto drop;
+		}
 	}
 	rmirror_mirror(net, session, skb, len, &result);
 	rcu_read_unlock();

@@ -152,8 +152,8 @@ static void push_gre(struct sk_buff *skb, const struct rmirror_key *key)
 	bool has_key = key->flags & RMIRROR_F_KEY;
 	struct gre_base_hdr *greh;
 
-	greh = skb_push(skb, RMIRROR_GRE_HLEN +
-			     (has_key ? RMIRROR_GRE_KEY_LEN : 0));
+	greh = __skb_push(skb, RMIRROR_GRE_HLEN +
+			       (has_key ? RMIRROR_GRE_KEY_LEN : 0));
 	greh->flags = has_key ? GRE_KEY : 0;
 	greh->protocol = htons(RMIRROR_GRE_PROTO);
 	if (has_key)
@@ -166,7 +166,7 @@ static void push_ipv4(struct sk_buff *skb, const struct rmirror_route *route,
 		      bool fragment)
 {
 	const struct rmirror_key *key = &session->key;
-	struct iphdr *iph = skb_push(skb, sizeof(*iph));
+	struct iphdr *iph = __skb_push(skb, sizeof(*iph));
 
 	skb_reset_network_header(skb);
 	iph->version = 4;
@@ -195,7 +195,7 @@ static void push_ipv6(struct sk_buff *skb, const struct rmirror_route *route,
 		      const struct rmirror_key *key, u8 tos)
 {
 	unsigned int payload_len = skb->len;
-	struct ipv6hdr *ip6h = skb_push(skb, sizeof(*ip6h));
+	struct ipv6hdr *ip6h = __skb_push(skb, sizeof(*ip6h));
 
 	skb_reset_network_header(skb);
 	ip6_flow_hdr(ip6h, tos, 0);
