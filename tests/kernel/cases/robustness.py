@@ -4,6 +4,8 @@ and all of them."""
 
 import contextlib
 import json
+import os
+import pathlib
 import subprocess
 
 import frames
@@ -319,3 +321,47 @@ def uplink_moves(bench):
         for leftover in "link del other", "route del 203.0.113.0/24":
             with contextlib.suppress(Failure):
                 bench.switch.ip(leftover)
+
+
+@contextlib.contextmanager
+def calls(function):
+    """Gives a function that returns how often the kernel's 'function' was
+    called so far."""
+    tracing = pathlib.Path("/sys/kernel/tracing")
+    events = tracing / "kprobe_events"
+
+    def count():
+        lines = (tracing / "kprobe_profile").read_text(encoding="ascii")
+        return sum(int(line.split()[1]) for line in lines.splitlines()
+                   if line.split()[0] == "rmirror_calls")
+
+    events.write_text("p:rmirror/rmirror_calls %s\n" % function,
+                      encoding="ascii")
+    enable = tracing / "events/rmirror/rmirror_calls/enable"
+    enable.write_text("1\n", encoding="ascii")
+    try:
+        yield count
+    finally:
+        enable.write_text("0\n", encoding="ascii")
+        events.write_text("", encoding="ascii")     # Removes all there are.
+
+
+@case("copies take the long way for a packet filter, and not for conntrack")
+@tiers(*ENGINE)
+def long_way(bench):
+    if not os.path.exists("/sys/kernel/tracing/kprobe_events"):
+        return "skipped: this kernel has no kprobe events"
+    rules = ["ip6tables-legacy", "-w"]
+    sent = frames.mixture()
+    wanted = [frame[:60] for frame in sent]
+    bench.flows(bench.mirror_action(SENSOR6, 60) + ",2")
+    with calls("ip6_local_out") as count:
+        copies_of(bench.mirror(sent), wanted)
+        equal(count(), 0, "copies that took the long way")
+        bench.switch.run(*rules, "-A", "OUTPUT", "-p", "gre", "-j", "ACCEPT")
+        try:
+            copies_of(bench.mirror(sent), wanted)
+            check(count() >= len(sent), "%d copies passed the filter", count())
+        finally:
+            bench.switch.run(*rules, "-F", "OUTPUT")
+    return None
