@@ -324,26 +324,26 @@ def uplink_moves(bench):
 
 
 @contextlib.contextmanager
-def calls(function):
-    """Gives a function that returns how often the kernel's 'function' was
-    called so far."""
+def sent_long_way():
+    """Gives a function that returns how many IPv6 packets without a socket,
+    as copies are, took the long way so far."""
     tracing = pathlib.Path("/sys/kernel/tracing")
-    events = tracing / "kprobe_events"
+    event = tracing / "events/rmirror_test/long_way"
 
-    def count():
-        lines = (tracing / "kprobe_profile").read_text(encoding="ascii")
-        return sum(int(line.split()[1]) for line in lines.splitlines()
-                   if line.split()[0] == "rmirror_calls")
+    def write(path, text):
+        path.write_text(text + "\n", encoding="ascii")
 
-    events.write_text("p:rmirror/rmirror_calls %s\n" % function,
-                      encoding="ascii")
-    enable = tracing / "events/rmirror/rmirror_calls/enable"
-    enable.write_text("1\n", encoding="ascii")
+    write(tracing / "kprobe_events",
+          "p:rmirror_test/long_way ip6_local_out socket=$arg2")
     try:
-        yield count
+        write(event / "filter", "socket == 0")
+        write(event / "enable", "1")
+        yield lambda: (tracing / "trace").read_text(
+            encoding="ascii").count(" long_way: ")
     finally:
-        enable.write_text("0\n", encoding="ascii")
-        events.write_text("", encoding="ascii")     # Removes all there are.
+        write(event / "enable", "0")
+        write(tracing / "kprobe_events", "")    # Removes all there are.
+        write(tracing / "trace", "")
 
 
 @case("copies take the long way for a packet filter, and not for conntrack")
@@ -355,7 +355,7 @@ def long_way(bench):
     sent = frames.mixture()
     wanted = [frame[:60] for frame in sent]
     bench.flows(bench.mirror_action(SENSOR6, 60) + ",2")
-    with calls("ip6_local_out") as count:
+    with sent_long_way() as count:
         copies_of(bench.mirror(sent), wanted)
         equal(count(), 0, "copies that took the long way")
         bench.switch.run(*rules, "-A", "OUTPUT", "-p", "gre", "-j", "ACCEPT")
