@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many instructions a mirrored packet costs the kernel, and which functions
-they are in.
+"""How many instructions a mirrored packet costs the kernel, and in which
+functions they are.
 
 `guest` counts them, in a virtual machine whose clock they drive."""
 
@@ -66,8 +66,8 @@ def modules(options):
 
 
 def guest(options, directory, cases, *words):
-    """Starts the guest with 'cases'.  Returns the process and the folder of its
-    results."""
+    """Starts the guest with 'cases'.  Returns the process and the folder of
+    its results."""
     directory = pathlib.Path(directory)
     path = directory / "cases"
     path.write_text(json.dumps(cases), encoding="utf-8")

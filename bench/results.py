@@ -72,10 +72,14 @@ def _number(value):
 
 def table(rows):
     """Returns 'rows' as text, in columns."""
-    lines = [("bench", "case", "rules", "unit", "median", "lowest", "highest",
-              "reference", "median", "ratio")]
+    lines = [("bench", "case", "tier", "frame", "len", "targets", "rules",
+              "unit", "median", "lowest", "highest", "reference", "median",
+              "ratio")]
     for r in rows:
-        lines.append((r["bench"], r["case"], str(r["rules"]), r["unit"],
+        lines.append((r["bench"], r["case"], r["tier"],
+                      *("-" if r[name] is None else str(r[name])
+                        for name in ("frame_bytes", "len", "targets")),
+                      str(r["rules"]), r["unit"],
                       *(_number(r[name])
                         for name in ("value", "lowest", "highest")),
                       r["reference_name"] or "-", _number(r["reference"]),
