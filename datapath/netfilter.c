@@ -127,8 +127,9 @@ bool rmirror_is_filtered(const struct net *net, bool is_ipv4)
 	       !let_pass(rcu_dereference(hooks[NF_INET_POST_ROUTING]));
 }
 
-/* Forgets all hooks when a module goes, whose hooks nobody calls any longer:
- * other functions may come to be where these were.
+/* Forgets all hooks when a module goes: other functions may come to be where its
+ * hooks were. It has unregistered them, and who still saw them is waited for, so
+ * that nobody remembers them afterwards.
  */
 static int module_event(struct notifier_block *nb, unsigned long event,
 			void *module)
@@ -137,6 +138,7 @@ static int module_event(struct notifier_block *nb, unsigned long event,
 
 	if (event != MODULE_STATE_GOING)
 		return NOTIFY_DONE;
+	synchronize_rcu();
 	for (i = MAX_HOOKS - 1; i >= 0; i--) {
 		WRITE_ONCE(passing[i], NULL);
 		WRITE_ONCE(filtering[i], NULL);
