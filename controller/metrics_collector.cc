@@ -2,17 +2,23 @@
 
 #include "controller/metrics_collector.h"
 
-#include <string>
+#include <exception>
 #include <utility>
 
 #include "controller/ovs.h"
+
+VLOG_DEFINE_THIS_MODULE(metrics);
 
 namespace ovs_rmirror {
 
 MetricsCollector::MetricsCollector(MetricsExchange* exchange,
                                    MirroredBridges* bridges,
+                                   SessionReader* sessions,
                                    std::function<int64_t()> now)
-    : exchange_(exchange), bridges_(bridges), now_(std::move(now)) {}
+    : exchange_(exchange),
+      bridges_(bridges),
+      sessions_(sessions),
+      now_(std::move(now)) {}
 
 void MetricsCollector::Run() {
   if (!collection_ && exchange_->TakeRequest()) {
@@ -21,7 +27,7 @@ void MetricsCollector::Run() {
   if (collection_ &&
       (collection_->missing == 0 || now_() >= collection_->deadline)) {
     exchange_->Publish(
-        std::make_shared<const MetricsSnapshot>(collection_->snapshot));
+        std::make_shared<const MetricsSnapshot>(TakeSnapshot(*collection_)));
     collection_.reset();
   }
 }
@@ -36,15 +42,17 @@ void MetricsCollector::Wait() {
 
 void MetricsCollector::Start() {
   collection_ = std::make_shared<Collection>();
-  collection_->snapshot.version = std::string(RMIRROR_VERSION);
-  collection_->snapshot.process = MeasureProcess();
+  collection_->policies.resize(bridges_->size());
+  collection_->missing = bridges_->size() + 1;
   collection_->deadline = now_() + kPatience;
   const std::weak_ptr<Collection> weak = collection_;
+  sessions_->Refresh([weak] {
+    if (const std::shared_ptr<Collection> collection = weak.lock()) {
+      collection->has_sessions = true;
+      collection->missing--;
+    }
+  });
   for (size_t i = 0; i < bridges_->size(); i++) {
-    MirroredBridge& bridge = bridges_->at(i);
-    collection_->snapshot.bridges.push_back(
-        bridge.Metrics(bridges_->SessionsOf(bridge)));
-    collection_->missing++;
     if (!asked_.insert(i).second) {
       continue;
     }
@@ -52,11 +60,45 @@ void MetricsCollector::Start() {
         [this, i, weak](const std::optional<MeasuredPolicy>& policy) {
           asked_.erase(i);
           if (const std::shared_ptr<Collection> collection = weak.lock()) {
-            collection->snapshot.bridges[i].policy = policy;
+            collection->policies[i] = policy;
             collection->missing--;
           }
         });
   }
+}
+
+MetricsSnapshot MetricsCollector::TakeSnapshot(const Collection& collection) {
+  MetricsSnapshot snapshot;
+  snapshot.version = std::string(RMIRROR_VERSION);
+  snapshot.process = MeasureProcess();
+  for (size_t i = 0; i < bridges_->size(); i++) {
+    const MirroredBridge& bridge = bridges_->at(i);
+    snapshot.bridges.push_back(bridge.Metrics(bridges_->SessionsOf(bridge)));
+    snapshot.bridges.back().policy = collection.policies[i];
+  }
+  if (collection.has_sessions) {
+    snapshot.datapaths = TakeDatapaths();
+  }
+  return snapshot;
+}
+
+// What ovs-vswitchd has said of the sessions; nothing if that makes no sense.
+std::vector<DatapathMetrics> MetricsCollector::TakeDatapaths() {
+  std::string error;
+  std::vector<DatapathMetrics> datapaths;
+  if (const std::optional<ShownSessions>& shown = sessions_->Shown()) {
+    try {
+      datapaths = ReadDatapaths(shown->datapaths);
+    } catch (const std::exception& e) {
+      error = e.what();
+    }
+  }
+  if (!error.empty() && error != logged_error_) {
+    VLOG_WARN("metrics go without sessions: dpctl/rmirror-show: %s",
+              error.c_str());
+  }
+  logged_error_ = error;
+  return datapaths;
 }
 
 }  // namespace ovs_rmirror

@@ -185,6 +185,7 @@ nlohmann::json MirroredBridge::Status(const nlohmann::json& sessions) const {
 BridgeMetrics MirroredBridge::Metrics(const nlohmann::json& sessions) const {
   BridgeMetrics metrics;
   metrics.bridge = name();
+  metrics.tier = sessions.at("tier");
   const nlohmann::json status = Status(sessions);
   metrics.connected = status["connected"];
   metrics.in_force = status["in_force"];

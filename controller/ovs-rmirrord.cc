@@ -583,7 +583,7 @@ int Main(int argc, char** argv) {
     ovs_fatal(0, "no policy could be loaded, see the log");
   }
   MetricsExchange exchange;
-  MetricsCollector collector(&exchange, &bridges, Now);
+  MetricsCollector collector(&exchange, &bridges, &sessions, Now);
   HttpServer server(
       {{"/metrics", [&exchange] { return ServeMetrics(&exchange); }}});
   if (options.metrics) {

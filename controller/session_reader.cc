@@ -109,6 +109,7 @@ class SessionReader::Inquiry {
   }
 
   std::map<std::string, std::string> tiers;
+  Json shown;  // What `counters` was read from.
   CountersByDatapath counters;
 
  private:
@@ -149,7 +150,8 @@ class SessionReader::Inquiry {
   std::string TakeCounters(const std::string& text) {
     shown_ = true;
     try {
-      counters = ReadSessionCounters(Json::parse(text));
+      shown = Json::parse(text);
+      counters = ReadSessionCounters(shown);
     } catch (const std::exception& e) {
       return std::string("dpctl/rmirror-show: ") + e.what();
     }
@@ -211,7 +213,9 @@ void SessionReader::Finish(const std::string& error) {
   for (auto& [bridge, tier] : tiers_) {
     tier = error.empty() ? inquiry_->tiers[bridge] : "";
   }
+  shown_.reset();
   if (error.empty()) {
+    shown_ = {std::move(inquiry_->shown), *last_};
     history_.Add(*last_, std::move(inquiry_->counters));
   }
   inquiry_.reset();

@@ -20,6 +20,12 @@
 
 namespace ovs_rmirror {
 
+// An answer to "dpctl/rmirror-show --json".
+struct ShownSessions {
+  nlohmann::json datapaths;  // As it was said; ReadSessionCounters() takes it.
+  int64_t when = 0;          // It came, in milliseconds of the reader's clock.
+};
+
 class SessionReader {
  public:
   // How long an answer may take, in milliseconds.
@@ -46,6 +52,9 @@ class SessionReader {
   // had: at once, or from Run().
   void Refresh(std::function<void()> done);
 
+  // The last answer; none if there was no answer to the last inquiry.
+  const std::optional<ShownSessions>& Shown() const { return shown_; }
+
   // See SessionHistory::Report().  `bridge` may be one that was not added:
   // nothing is known of its sessions.
   nlohmann::json Report(const std::string& bridge,
@@ -61,6 +70,7 @@ class SessionReader {
   const std::function<int64_t()> now_;
   SessionHistory history_;
   std::map<std::string, std::string> tiers_;  // Of each bridge; empty: unknown.
+  std::optional<ShownSessions> shown_;
   std::string error_ = "ovs-vswitchd was not asked yet";
   std::unique_ptr<Inquiry> inquiry_;  // That is going on.
   std::optional<int64_t> last_;       // End of the last one.

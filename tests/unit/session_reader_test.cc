@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "controller/metrics_collector.h"
+#include "controller/mirrored_bridges.h"
 #include "controller/ovs.h"
 
 namespace ovs_rmirror {
@@ -107,6 +109,9 @@ TEST_F(SessionReaderTest, AsksForTheCountersAndTheTier) {
   EXPECT_EQ(report["sessions_error"], "");
   EXPECT_EQ(report["tier"], "userspace");
   EXPECT_EQ(report["sessions"][0]["copies"], 3);
+  ASSERT_TRUE(reader.Shown());
+  EXPECT_EQ(reader.Shown()->datapaths, nlohmann::json::parse(answer_));
+  EXPECT_EQ(reader.Shown()->when, now_);
   report = reader.Report("br1", {});
   EXPECT_EQ(report["sessions_error"], "ovs-vswitchd has no bridge br1");
   report = reader.Report("tcp:127.0.0.1:6653", {});
@@ -141,9 +146,15 @@ TEST_F(SessionReaderTest, SaysThatThereIsNoSwitch) {
   report = Refresh(&reader);
   EXPECT_NE(report["sessions_error"].get<std::string>().find(socket_),
             std::string::npos);
+  EXPECT_FALSE(reader.Shown());
   Serve();
   now_ += 1000;
   EXPECT_EQ(Refresh(&reader)["sessions_error"], "");
+  EXPECT_TRUE(reader.Shown());
+  answer_ = "[{";
+  now_ += 1000;
+  Refresh(&reader);
+  EXPECT_FALSE(reader.Shown());
 }
 
 TEST_F(SessionReaderTest, DoesNotWaitForASwitchThatHangs) {
@@ -163,6 +174,35 @@ TEST_F(SessionReaderTest, SaysThatAnAnswerMakesNoSense) {
   EXPECT_EQ(Refresh(&reader)["sessions_error"].get<std::string>().rfind(
                 "dpctl/rmirror-show: ", 0),
             0);
+}
+
+TEST_F(SessionReaderTest, GivesMetricsWhatMakesSenseToThem) {
+  Serve();
+  SessionReader reader = MakeReader();
+  reader.Add("br0");
+  MirroredBridges bridges(&reader);
+  MetricsExchange exchange;
+  MetricsCollector collector(&exchange, &bridges, &reader,
+                             [this] { return now_; });
+  const auto collect = [&] {
+    using std::chrono::milliseconds;
+    exchange.Get(milliseconds(-1), milliseconds(0));
+    collector.Run();
+    Refresh(&reader);
+    collector.Run();
+    return exchange.Get(std::chrono::hours(1), milliseconds(0));
+  };
+  std::shared_ptr<const MetricsSnapshot> snapshot = collect();
+  ASSERT_TRUE(snapshot);
+  ASSERT_EQ(snapshot->datapaths.size(), 1u);
+  ASSERT_EQ(snapshot->datapaths[0].sessions.size(), 1u);
+  EXPECT_EQ(snapshot->datapaths[0].sessions[0].copies, 3u);
+
+  now_ += 1000;
+  answer_.insert(answer_.find("\"copies\""), "\"expanded\":\"many\",");
+  snapshot = collect();
+  ASSERT_TRUE(snapshot);
+  EXPECT_EQ(snapshot->datapaths.size(), 0u);
 }
 
 TEST_F(SessionReaderTest, AsksNobodyForNoBridge) {
