@@ -13,6 +13,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/clauses.h \
 	controller/compile_json.cc \
 	controller/compile_json.h \
+	controller/continued_counters.cc \
+	controller/continued_counters.h \
 	controller/cookie.h \
 	controller/counters.cc \
 	controller/counters.h \
@@ -78,6 +80,7 @@ controller_libpolicy_la_SOURCES = \
 	controller/tap.h \
 	controller/status.cc \
 	controller/status.h \
+	controller/switch_connection.h \
 	controller/warnings.cc \
 	controller/warnings.h
 
@@ -119,7 +122,6 @@ controller_libcontroller_la_SOURCES = \
 	controller/snapshot_exchange.h \
 	controller/session_reader.cc \
 	controller/session_reader.h \
-	controller/switch_connection.h \
 	controller/tap_config.cc \
 	controller/tap_config.h
 controller_libcontroller_la_LIBADD = $(METRICS_LIBS)

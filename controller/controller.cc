@@ -26,6 +26,8 @@ namespace {
 // Milliseconds.
 constexpr int64_t kRetryAfter = 5000;
 constexpr int64_t kWaitForTaps = 1000;
+// So much of what was counted may be lost with the flows that counted it.
+constexpr int64_t kReadCountersEvery = 10000;
 
 // "1 flow", "2 flows".
 std::string Count(size_t n, const std::string& noun) {
@@ -71,19 +73,6 @@ void AppendResets(const std::vector<SwitchFlow>& wanted,
       changes->push_back({FlowChange::Kind::kReset, flow});
     }
   }
-}
-
-// What the meters of rules have held back.
-MeterCounters CountOverLimit(const SwitchState& state) {
-  std::map<uint32_t, Counters> by_number;
-  for (const SwitchMeter& meter : state.meters) {
-    by_number[meter.number] = {meter.packets, meter.bytes};
-  }
-  MeterCounters counters;
-  for (const auto& [rule, number] : FindMeters(state.flows)) {
-    counters[rule] = by_number[number];
-  }
-  return counters;
 }
 
 // The taps at which `policy` has rules.
@@ -136,6 +125,9 @@ void Controller::Run() {
       now_() >= TimeOfNextAttempt()) {
     Synchronize();
   }
+  if (connection_->IsConnected() && now_() >= TimeToReadCounters()) {
+    ReadCounters();
+  }
 }
 
 // Somebody else has changed flows of the tap tables.
@@ -170,10 +162,13 @@ std::optional<int64_t> Controller::Wait() {
   if (tap_config_) {
     tap_config_->Wait();
   }
-  if (due_ && !synchronizing_ && connection_->IsConnected()) {
-    return TimeOfNextAttempt();
+  if (!connection_->IsConnected()) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  const int64_t when = due_ && !synchronizing_
+                           ? std::min(TimeOfNextAttempt(), TimeToReadCounters())
+                           : TimeToReadCounters();
+  return when == INT64_MAX ? std::nullopt : std::optional(when);
 }
 
 void Controller::Load(Policy policy, Done done) {
@@ -200,7 +195,6 @@ void Controller::Clear(Done done) {
     return;
   }
   loaded_.reset();
-  carried_.clear();
   due_ = true;
   not_before_ = 0;
   if (tap_config_) {
@@ -226,10 +220,43 @@ void Controller::Synchronize() {
   zeroing_ = std::exchange(zero_, false);
   due_ = false;
   served_ = std::exchange(waiting_, {});
-  connection_->ReadState(
-      [this](const std::string& error, const SwitchState& state) {
-        HandleState(error, state);
-      });
+  ReadState([this](const std::string& error, const SwitchState& state) {
+    HandleState(error, state);
+  });
+}
+
+// Adds what is read to the counters before it is given to `done`.
+SwitchConnection::StateDone Controller::AddCounters(
+    SwitchConnection::StateDone done) {
+  return [this, done = std::move(done), asked = now_(),
+          generation = connection_->Generation()](const std::string& error,
+                                                  const SwitchState& state) {
+    counters_read_ = now_();
+    if (error.empty()) {
+      counters_.Add(state, limits_, {asked, now_(), generation});
+    }
+    done(error, state);
+  };
+}
+
+void Controller::ReadState(SwitchConnection::StateDone done) {
+  connection_->ReadState(AddCounters(std::move(done)));
+}
+
+// If nobody asks for them, they are read from time to time, since flows may go
+// at any time.
+int64_t Controller::TimeToReadCounters() const {
+  return loaded_ && !synchronizing_ && !reading_counters_
+             ? counters_read_ + kReadCountersEvery
+             : INT64_MAX;
+}
+
+void Controller::ReadCounters() {
+  reading_counters_ = true;
+  connection_->ReadCounters(
+      AddCounters([this](const std::string&, const SwitchState&) {
+        reading_counters_ = false;
+      }));
 }
 
 void Controller::HandleState(const std::string& error,
@@ -280,6 +307,7 @@ std::string Controller::Plan(const SwitchState& state, SwitchChanges* changes) {
   if (!meter_error.empty()) {
     return meter_error;
   }
+  next_limits_ = meters;
   for (const Flow& flow : tap.flows) {
     SwitchFlow text;
     text.table = options_.tables.of(flow.tap);
@@ -409,14 +437,12 @@ void Controller::HandleApplied(const std::string& error,
     FinishSynchronization(error, "");
     return;
   }
-  if (zeroing_) {
-    carried_.clear();
-  } else {
-    CarryCounters(changes.flows);
-  }
   size_t n[4] = {};
   for (const FlowChange& change : changes.flows) {
     n[static_cast<int>(change.kind)]++;
+    if (change.kind == FlowChange::Kind::kDelete) {
+      counters_.Remove(change.flow);
+    }
   }
   FinishSynchronization(
       "",
@@ -426,34 +452,6 @@ void Controller::HandleApplied(const std::string& error,
           (changes.meters.empty()
                ? ""
                : ", " + Count(changes.meters.size(), "meter") + " changed"));
-}
-
-// A rule that stays keeps the counts of those of its flows that went, because
-// its port was renumbered or there was no more room between its neighbours.
-void Controller::CarryCounters(const std::vector<FlowChange>& changes) {
-  for (const FlowChange& change : changes) {
-    if (change.kind == FlowChange::Kind::kDelete &&
-        DecodeCookie(change.flow.cookie)) {
-      carried_[change.flow.cookie] += {change.flow.packets, change.flow.bytes};
-    }
-  }
-  if (!loaded_) {
-    carried_.clear();
-    return;
-  }
-  if (due_) {
-    return;  // Another policy was loaded meanwhile; its rules are not yet
-             // known.
-  }
-  std::vector<RuleId> ids = loaded_->program.ids;
-  for (const Chain chain : kChains) {
-    ids.push_back(ChainId(chain));
-  }
-  std::sort(ids.begin(), ids.end());
-  std::erase_if(carried_, [&](const auto& entry) {
-    return !std::binary_search(ids.begin(), ids.end(),
-                               DecodeCookie(entry.first)->id);
-  });
 }
 
 void Controller::FinishSynchronization(const std::string& error,
@@ -472,6 +470,13 @@ void Controller::FinishSynchronization(const std::string& error,
     last_error_.clear();
     tallies_.updated = std::time(nullptr);
     tallies_.updates_good++;
+    limits_ = std::move(next_limits_);
+    if (!loaded_ || zeroing_) {
+      counters_.Clear();
+    } else if (!due_) {
+      // No other policy was loaded meanwhile, whose rules are not yet known.
+      counters_.Retain(loaded_->program);
+    }
     if (tap_config_ && loaded_ && !due_) {
       tap_config_->Use(TapsOf(loaded_->policy), true);
     }
@@ -494,12 +499,12 @@ void Controller::FinishSynchronization(const std::string& error,
 }
 
 void Controller::List(nlohmann::json more, Done done) {
-  Answer(std::move(done), [this, more = std::move(more)](
-                              const SwitchState& state, const Done& one) {
-    nlohmann::json list = ListAsJson(state);
-    list.update(more);
-    one(true, FormatJson(list));
-  });
+  Answer(std::move(done),
+         [this, more = std::move(more)](const SwitchState&, const Done& one) {
+           nlohmann::json list = ListAsJson();
+           list.update(more);
+           one(true, FormatJson(list));
+         });
 }
 
 void Controller::Measure(
@@ -508,22 +513,22 @@ void Controller::Measure(
     done(std::nullopt);
     return;
   }
-  connection_->ReadState(
-      [this, done = std::move(done)](const std::string& error,
-                                     const SwitchState& state) {
-        if (!error.empty() || !loaded_ || !loaded_->IsCompiled()) {
-          done(std::nullopt);
-          return;
-        }
-        if (!loaded_->labels) {
-          loaded_->labels = std::make_shared<const std::vector<RuleLabels>>(
-              LabelRules(loaded_->policy, loaded_->program));
-        }
-        PolicyCounters counters = CountLoaded(state);
-        done(MeasuredPolicy{loaded_->labels, std::move(counters.rules),
-                            std::move(counters.chains),
-                            loaded_->policy.chain_policies});
-      });
+  ReadState([this, done = std::move(done)](const std::string& error,
+                                           const SwitchState&) {
+    if (!error.empty() || !loaded_ || !loaded_->IsCompiled()) {
+      done(std::nullopt);
+      return;
+    }
+    if (!loaded_->labels) {
+      loaded_->labels = std::make_shared<const std::vector<RuleLabels>>(
+          LabelRules(loaded_->policy, loaded_->program));
+    }
+    PolicyCounters counters =
+        counters_.Count(loaded_->policy, loaded_->program);
+    done(MeasuredPolicy{loaded_->labels, std::move(counters.rules),
+                        std::move(counters.chains),
+                        loaded_->policy.chain_policies});
+  });
 }
 
 std::vector<Session> Controller::Sessions() const {
@@ -542,8 +547,8 @@ std::vector<Session> Controller::Sessions() const {
 
 void Controller::Save(bool with_counters, Done done) {
   Answer(std::move(done),
-         [this, with_counters](const SwitchState& state, const Done& one) {
-           one(true, FormatSaved(ListChains(state), with_counters));
+         [this, with_counters](const SwitchState&, const Done& one) {
+           one(true, FormatSaved(ListChains(), with_counters));
          });
 }
 
@@ -580,35 +585,23 @@ void Controller::Answer(
     done(false, options_.bridge + ": " + connection_->Describe() + "\n");
     return;
   }
-  connection_->ReadState(
-      [this, done = std::move(done), answer = std::move(answer)](
-          const std::string& error, const SwitchState& state) {
-        if (error.empty()) {
-          answer(state, done);
-        } else {
-          done(false, options_.bridge + ": " + error + "\n");
-        }
-      });
-}
-
-// The counters of the policy that is loaded, and compiled.
-PolicyCounters Controller::CountLoaded(const SwitchState& state) const {
-  CookieCounters counters = SumByCookie(state.flows);
-  for (const auto& [cookie, carried] : carried_) {
-    counters[cookie] += carried;
-  }
-  return CountPolicy(loaded_->policy, loaded_->program, counters,
-                     CountOverLimit(state));
+  ReadState([this, done = std::move(done), answer = std::move(answer)](
+                const std::string& error, const SwitchState& state) {
+    if (error.empty()) {
+      answer(state, done);
+    } else {
+      done(false, options_.bridge + ": " + error + "\n");
+    }
+  });
 }
 
 // The rules in force and their counters; nothing if there is no policy.
-std::vector<ListedChain> Controller::ListChains(
-    const SwitchState& state) const {
+std::vector<ListedChain> Controller::ListChains() {
   if (!loaded_ || !loaded_->IsCompiled()) {
     return {};
   }
   const Policy& policy = loaded_->policy;
-  const PolicyCounters counts = CountLoaded(state);
+  const PolicyCounters counts = counters_.Count(policy, loaded_->program);
 
   std::vector<ListedChain> chains;
   std::map<std::string, size_t> index;  // Into `chains`.
@@ -642,7 +635,7 @@ std::vector<ListedChain> Controller::ListChains(
   return chains;
 }
 
-nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
+nlohmann::json Controller::ListAsJson() {
   using nlohmann::json;
   json list = {{"bridge", options_.bridge},
                {"tables",
@@ -652,7 +645,7 @@ nlohmann::json Controller::ListAsJson(const SwitchState& state) const {
                {"chains", json::array()},
                // What a reader needs to understand the rules by itself.
                {"sets", json::array()}};
-  for (const ListedChain& chain : ListChains(state)) {
+  for (const ListedChain& chain : ListChains()) {
     json entry = {{"chain", chain.chain}, {"rules", json::array()}};
     if (chain.policy) {
       entry["policy"] = VerdictName(*chain.policy);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/continued_counters.h"
 #include "controller/counters.h"
 #include "controller/flows.h"
 #include "controller/listing.h"
@@ -110,12 +111,15 @@ class Controller {
   void ScheduleRepair();
   int64_t TimeOfNextAttempt() const;
   void Synchronize();
+  SwitchConnection::StateDone AddCounters(SwitchConnection::StateDone done);
+  void ReadState(SwitchConnection::StateDone done);
+  int64_t TimeToReadCounters() const;
+  void ReadCounters();
   void HandleState(const std::string& error, const SwitchState& state);
   std::string Plan(const SwitchState& state, SwitchChanges* changes);
   std::string CanonicalizeUnknown(const std::vector<SwitchFlow>& found,
                                   std::vector<SwitchFlow>* wanted) const;
   void HandleApplied(const std::string& error, const SwitchChanges& changes);
-  void CarryCounters(const std::vector<FlowChange>& changes);
   void ReportForeignFlows(size_t foreign);
   std::string FormatTables() const;
   void LogDormantRules(const std::vector<size_t>& before,
@@ -125,9 +129,8 @@ class Controller {
                              const std::string& summary);
   void Answer(Done done,
               std::function<void(const SwitchState&, const Done&)> answer);
-  PolicyCounters CountLoaded(const SwitchState& state) const;
-  std::vector<ListedChain> ListChains(const SwitchState& state) const;
-  nlohmann::json ListAsJson(const SwitchState& state) const;
+  std::vector<ListedChain> ListChains();
+  nlohmann::json ListAsJson();
 
   const Options options_;
   const std::unique_ptr<SwitchConnection> connection_;
@@ -137,8 +140,11 @@ class Controller {
   std::optional<LoadedPolicy> loaded_;  // None after Clear(), and at first.
   size_t flows_ = 0;                    // That the policy takes.
 
-  // Counts of flows that were replaced while their rule stayed.
-  CookieCounters carried_;
+  ContinuedCounters counters_;  // Of all that was read of the switch.
+  MeterNumbers limits_;         // Of the rules that have a limit,
+  MeterNumbers next_limits_;    // and when the switch has the latest plan.
+  int64_t counters_read_ = 0;  // When they were last read, or should have been.
+  bool reading_counters_ = false;
 
   SwitchTallies tallies_;
   bool was_connected_ = false;

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/cookie.h"
 #include "controller/ovs.h"
 
 VLOG_DEFINE_THIS_MODULE(openflow_connection);
@@ -133,6 +134,7 @@ class FlowMod {
 // A reading of flows and ports: several multipart requests.
 struct Reading {
   std::set<ovs_be32> requests;  // Whose replies are not complete.
+  bool counters_alone = false;
   SwitchState state;
   SwitchConnection::StateDone done;
 };
@@ -179,7 +181,8 @@ class OpenFlowConnection final : public SwitchConnection {
   uint64_t Generation() const override { return generation_; }
   uint64_t Interference() const override { return interference_; }
   std::string Describe() const override;
-  void ReadState(StateDone done) override;
+  void ReadState(StateDone done) override { Read(false, std::move(done)); }
+  void ReadCounters(StateDone done) override { Read(true, std::move(done)); }
   void Apply(const SwitchChanges& changes, ApplyDone done) override;
   std::string Canonicalize(const SwitchFlow& flow, SwitchFlow* result) override;
 
@@ -195,6 +198,7 @@ class OpenFlowConnection final : public SwitchConnection {
   void Connect();
   void LookForSocket();
   void StartConnection();
+  void Read(bool counters_alone, StateDone done);
   void SendAsyncConfig();
   void SendFlowMonitor(Tap tap);
   void SendRole(uint32_t role, uint64_t generation);
@@ -205,6 +209,7 @@ class OpenFlowConnection final : public SwitchConnection {
   void ReceiveFlows(const struct ofpbuf* message);
   void ReceiveFlowUpdate(const struct ofpbuf* message);
   void ReceivePorts(const struct ofpbuf* message);
+  void ReceivePortCounters(const struct ofpbuf* message);
   void ReceiveMeterFeatures(const struct ofpbuf* message);
   void ReceiveMeters(const struct ofpbuf* message);
   void ReceiveMeterCounters(const struct ofpbuf* message);
@@ -412,6 +417,9 @@ void OpenFlowConnection::Receive(const struct ofpbuf* message) {
     case OFPTYPE_PORT_DESC_STATS_REPLY:
       ReceivePorts(message);
       break;
+    case OFPTYPE_PORT_STATS_REPLY:
+      ReceivePortCounters(message);
+      break;
     case OFPTYPE_METER_FEATURES_STATS_REPLY:
       ReceiveMeterFeatures(message);
       break;
@@ -502,14 +510,16 @@ void OpenFlowConnection::ReceiveFlows(const struct ofpbuf* message) {
     if (error) {
       break;
     }
-    DynamicString match;
-    match_format(&fs.match, nullptr, match.get(), OFP_DEFAULT_PRIORITY);
     SwitchFlow flow;
     flow.table = fs.table_id;
     flow.priority = fs.priority;
     flow.cookie = ntohll(fs.cookie);
-    flow.match = match.str();
-    flow.actions = FormatOfpacts(fs.ofpacts, fs.ofpacts_len);
+    if (!reading->counters_alone) {
+      DynamicString match;
+      match_format(&fs.match, nullptr, match.get(), OFP_DEFAULT_PRIORITY);
+      flow.match = match.str();
+      flow.actions = FormatOfpacts(fs.ofpacts, fs.ofpacts_len);
+    }
     // All ones: the switch does not know.
     flow.packets = fs.packet_count == UINT64_MAX ? 0 : fs.packet_count;
     flow.bytes = fs.byte_count == UINT64_MAX ? 0 : fs.byte_count;
@@ -535,6 +545,24 @@ void OpenFlowConnection::ReceivePorts(const struct ofpbuf* message) {
     reading->state.ports[port.name] = port.port_no == OFPP_LOCAL
                                           ? kPortLocal
                                           : static_cast<uint16_t>(port.port_no);
+  }
+  FinishReply(message);
+}
+
+// Of the port LOCAL, which is there as long as the bridge.
+void OpenFlowConnection::ReceivePortCounters(const struct ofpbuf* message) {
+  Reading* reading = FindReading(message);
+  if (!reading) {
+    return;
+  }
+  struct ofpbuf rest = *message;
+  struct ofputil_port_stats stats;
+  while (!ofputil_decode_port_stats(&stats, &rest)) {
+    if (stats.duration_sec != UINT32_MAX) {
+      reading->state.age =
+          int64_t{stats.duration_sec} * 1000 + stats.duration_nsec / 1000000;
+    }
+    netdev_free_custom_stats_counters(&stats.custom_stats);
   }
   FinishReply(message);
 }
@@ -576,7 +604,7 @@ void OpenFlowConnection::ReceiveMeters(const struct ofpbuf* message) {
   FinishReply(message);
 }
 
-// Comes behind the meters themselves.
+// Comes behind the meters themselves, unless counters alone are read.
 void OpenFlowConnection::ReceiveMeterCounters(const struct ofpbuf* message) {
   Reading* reading = FindReading(message);
   if (!reading) {
@@ -591,6 +619,13 @@ void OpenFlowConnection::ReceiveMeterCounters(const struct ofpbuf* message) {
   ofpbuf_init(&bands, 64);
   struct ofputil_meter_stats stats;
   while (!ofputil_decode_meter_stats(&rest, &stats, &bands)) {
+    if (reading->counters_alone && stats.n_bands == 1) {
+      SwitchMeter meter;
+      meter.number = stats.meter_id;
+      meter.packets = stats.bands[0].packet_count;
+      meter.bytes = stats.bands[0].byte_count;
+      reading->state.meters.push_back(meter);
+    }
     const auto it = meters.find(stats.meter_id);
     if (it != meters.end() && stats.n_bands == 1) {
       it->second->packets = stats.bands[0].packet_count;
@@ -631,21 +666,32 @@ void OpenFlowConnection::ReceiveError(const struct ofpbuf* message) {
                name.c_str());
 }
 
-void OpenFlowConnection::ReadState(StateDone done) {
+void OpenFlowConnection::Read(bool counters_alone, StateDone done) {
   Reading reading;
+  reading.counters_alone = counters_alone;
   struct ofputil_flow_stats_request request = {};
   match_init_catchall(&request.match);
   request.out_port = OFPP_ANY;
   request.out_group = OFPG_ANY;
+  if (counters_alone) {
+    request.cookie = htonll(kCookiePrefix);
+    request.cookie_mask = htonll(kCookiePrefixMask);
+  }
   for (const Tap tap : kTaps) {
     request.table_id = options_.tables.of(tap);
     reading.requests.insert(
         Send(ofputil_encode_flow_stats_request(&request, Protocol())));
   }
   reading.requests.insert(
-      Send(ofputil_encode_port_desc_stats_request(version_, OFPP_ANY)));
-  for (const enum ofputil_meter_request_type type :
-       {OFPUTIL_METER_FEATURES, OFPUTIL_METER_CONFIG, OFPUTIL_METER_STATS}) {
+      Send(ofputil_encode_dump_ports_request(version_, OFPP_LOCAL)));
+  std::vector<enum ofputil_meter_request_type> of_meters;
+  if (!counters_alone) {
+    reading.requests.insert(
+        Send(ofputil_encode_port_desc_stats_request(version_, OFPP_ANY)));
+    of_meters = {OFPUTIL_METER_FEATURES, OFPUTIL_METER_CONFIG};
+  }
+  of_meters.push_back(OFPUTIL_METER_STATS);
+  for (const enum ofputil_meter_request_type type : of_meters) {
     reading.requests.insert(
         Send(ofputil_encode_meter_request(version_, type, OFPM13_ALL)));
   }

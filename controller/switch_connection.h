@@ -6,7 +6,9 @@
 #ifndef CONTROLLER_SWITCH_CONNECTION_H
 #define CONTROLLER_SWITCH_CONNECTION_H
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,9 @@ struct SwitchState {
   PortNumbers ports;
   std::vector<SwitchMeter> meters;  // All of the bridge.
   uint32_t max_meters = 0;          // The highest number that one may have.
+  // How long the bridge has been there, in milliseconds, if the switch says it.
+  // One that is made again, or by a switch that was restarted, is a new one.
+  std::optional<int64_t> age;
 };
 
 class SwitchConnection {
@@ -52,6 +57,10 @@ class SwitchConnection {
   // Reads the flows, ports and meters.  Calls `done` from a later Run(), also
   // if the connection breaks.  Requires IsConnected().
   virtual void ReadState(StateDone done) = 0;
+
+  // Likewise, but reads counters alone, at less cost: only our flows, without
+  // matches and actions, and meters without what they are, and no ports.
+  virtual void ReadCounters(StateDone done) = 0;
 
   // Makes all changes of flows, or none, in their order and as one change for
   // the packets; those of meters before, or if they are deleted behind it.

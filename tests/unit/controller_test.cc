@@ -29,10 +29,22 @@ class MemorySwitch final : public SwitchConnection {
   std::map<Key, SwitchFlow> table;
   PortNumbers ports = {{"br0", kPortLocal}, {"eth0", 1}};
   std::map<uint32_t, SwitchMeter> meters;
-  std::string spelling;  // Ends each match as this switch prints it.
-  std::string refusal;   // Of the next changes.
+  const int64_t* now = nullptr;  // If there is a clock,
+  int64_t born = 0;              // the bridge was made at that time.
+  std::string spelling;          // Ends each match as this switch prints it.
+  std::string refusal;           // Of the next changes.
   std::vector<FlowChange> last_changes;  // Of the last successful Apply().
   int applied = 0;
+  int counters_read = 0;
+
+  // What a restart of ovs-vswitchd does; `restored` are flows that come back.
+  void Restart(std::map<Key, SwitchFlow> restored = {}) {
+    Disconnect();
+    table = std::move(restored);
+    meters.clear();
+    born = now ? *now : 0;
+    Connect();
+  }
 
   void Connect() {
     connected = true;
@@ -59,16 +71,19 @@ class MemorySwitch final : public SwitchConnection {
   }
 
   void ReadState(StateDone done) override {
+    queue_.push_back(
+        {[this, done] { done("", State()); }, [done] { done(kLost, {}); }});
+  }
+
+  void ReadCounters(StateDone done) override {
     queue_.push_back({[this, done] {
-                        SwitchState state;
-                        state.ports = ports;
-                        state.max_meters = 100;
-                        for (const auto& [number, meter] : meters) {
-                          state.meters.push_back(meter);
+                        SwitchState state = State();
+                        state.ports.clear();
+                        for (SwitchFlow& flow : state.flows) {
+                          flow.match.clear();
+                          flow.actions.clear();
                         }
-                        for (const auto& [key, flow] : table) {
-                          state.flows.push_back(flow);
-                        }
+                        counters_read++;
                         done("", state);
                       },
                       [done] { done(kLost, {}); }});
@@ -88,6 +103,22 @@ class MemorySwitch final : public SwitchConnection {
 
  private:
   using Work = std::function<void()>;
+
+  SwitchState State() const {
+    SwitchState state;
+    state.ports = ports;
+    state.max_meters = 100;
+    for (const auto& [number, meter] : meters) {
+      state.meters.push_back(meter);
+    }
+    for (const auto& [key, flow] : table) {
+      state.flows.push_back(flow);
+    }
+    if (now) {
+      state.age = *now - born;
+    }
+    return state;
+  }
 
   std::string Spell(const std::string& match) const {
     return match.ends_with(spelling) ? match : match + spelling;
@@ -172,6 +203,7 @@ class ControllerTest : public testing::Test {
   ControllerTest() {
     auto connection = std::make_unique<MemorySwitch>();
     switch_ = connection.get();
+    switch_->now = &now_;
     auto tap_config = std::make_unique<MemoryTapConfig>();
     tap_config_ = tap_config.get();
     controller_ = std::make_unique<Controller>(Options(), std::move(connection),
@@ -543,6 +575,151 @@ TEST_F(ControllerTest, ContinuesTheCountersOfARuleWhosePortIsRenumbered) {
   EXPECT_EQ(ListRules()[0]["bytes"], 500);
 }
 
+// Reads the counters as often as the time comes in which nobody asks for them.
+TEST_F(ControllerTest, ReadsCountersFromTimeToTimeIfNobodyElseDoes) {
+  Load(kTo9);
+  ListRules();
+  EXPECT_EQ(controller_->Wait(), 10000);
+  now_ = 9999;
+  Run();
+  EXPECT_EQ(switch_->counters_read, 0);
+  ListRules();
+  EXPECT_EQ(controller_->Wait(), 19999);
+  now_ = 19999;
+  Run();
+  EXPECT_EQ(switch_->counters_read, 1);
+  EXPECT_EQ(controller_->Wait(), 29999);
+  switch_->Disconnect();
+  now_ = 60000;
+  Run();
+  EXPECT_EQ(controller_->Wait(), std::nullopt);
+  switch_->Connect();
+  Finish(&Controller::Clear);
+  now_ = 90000;
+  Run();
+  EXPECT_EQ(switch_->counters_read, 1);
+  EXPECT_EQ(controller_->Wait(), std::nullopt);
+}
+
+TEST_F(ControllerTest, ContinuesCountersOverARestartOfTheSwitch) {
+  Load(kTo9 + kTo10);
+  for (uint64_t n = 1; n <= 3; n++) {
+    Flow("192.0.2.9").packets = 5;
+    Flow("192.0.2.9").bytes = 500;
+    now_ += 10000;
+    Run();  // Nobody asks for the counters but the controller itself.
+    switch_->Restart();
+    Run();
+    EXPECT_EQ(ListRules()[0]["packets"], 5 * n);
+    EXPECT_EQ(ListRules()[0]["bytes"], 500 * n);
+    EXPECT_EQ(ListRules()[1]["packets"], 0);
+  }
+  Flow("192.0.2.9").packets = 2;
+  Flow("192.0.2.10").packets = 3;
+  EXPECT_EQ(ListRules()[0]["packets"], 17);
+  EXPECT_EQ(ListRules()[1]["packets"], 3);
+  // A reload does not change that, nor a connection that breaks.
+  Load(kTo9);
+  switch_->Disconnect();
+  Run();
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(ListRules()[0]["packets"], 17);
+}
+
+// As "ovs-ctl restart" does, which keeps flows, but not their counters.
+TEST_F(ControllerTest, ContinuesCountersIfFlowsAreRestored) {
+  Load(kTo9);
+  const auto restored = switch_->table;
+  for (const uint64_t counted : {3, 40}) {
+    Flow("192.0.2.9").packets = 5;
+    now_ += 10000;
+    const uint64_t before = ListRules()[0]["packets"];
+    auto flows = restored;
+    for (auto& [key, flow] : flows) {
+      // Less, or more, than was counted before, when it is first read.
+      flow.packets = counted;
+    }
+    switch_->Restart(std::move(flows));
+    now_ += 1000;
+    EXPECT_EQ(ListRules()[0]["packets"], before + counted);
+  }
+}
+
+TEST_F(ControllerTest, CountsNothingTwiceIfTheSwitchIsTheSame) {
+  Load(kTo9);
+  Flow("192.0.2.9").packets = 50;
+  ListRules();
+  now_ += 3600000;
+  switch_->Disconnect();
+  Run();
+  Flow("192.0.2.9").packets = 60;
+  switch_->Connect();
+  Run();
+  EXPECT_EQ(ListRules()[0]["packets"], 60);
+}
+
+TEST_F(ControllerTest, ContinuesCountersOfFlowsThatSomebodyDeletes) {
+  // Several flows.
+  Load(
+      "-A PREROUTING -4 -p tcp -m multiport --dports 1,2 -j RMIRROR --target "
+      "192.0.2.9\n");
+  const auto port = [&](const std::string& match) -> SwitchFlow& {
+    return std::find_if(switch_->table.begin(), switch_->table.end(),
+                        [&](const auto& entry) {
+                          return entry.second.match.ends_with(match);
+                        })
+        ->second;
+  };
+  port(",tp_dst=1").packets = 10;
+  port(",tp_dst=2").packets = 5;
+  EXPECT_EQ(ListRules()[0]["packets"], 15);
+  std::erase_if(switch_->table, [](const auto& entry) {
+    return entry.second.match.ends_with(",tp_dst=1");
+  });
+  port(",tp_dst=2").packets = 6;
+  switch_->interference++;
+  Run();
+  EXPECT_GE(ListRules()[0]["packets"], 15);
+  EXPECT_LE(ListRules()[0]["packets"], 16);
+  const uint64_t before = ListRules()[0]["packets"];
+  port(",tp_dst=1").packets = 1;
+  EXPECT_EQ(ListRules()[0]["packets"], before + 1);
+}
+
+TEST_F(ControllerTest, ContinuesWhatALimitHoldsBackOverARestart) {
+  Load(kLimited);
+  Flow("192.0.2.9").packets = 10;
+  switch_->meters.begin()->second.packets = 4;
+  now_ += 10000;
+  Run();
+  switch_->Restart();
+  Run();
+  EXPECT_EQ(ListRules()[0]["packets"], 6);
+  Flow("192.0.2.9").packets = 3;
+  switch_->meters.begin()->second.packets = 1;
+  EXPECT_EQ(ListRules()[0]["packets"], 8);
+  // The meter was read a moment after the flow.
+  switch_->meters.begin()->second.packets = 2;
+  EXPECT_EQ(ListRules()[0]["packets"], 8);
+}
+
+TEST_F(ControllerTest, DoesNotContinueWhatWasZeroedOrCleared) {
+  Load(kTo9);
+  Flow("192.0.2.9").packets = 5;
+  ListRules();
+  switch_->Restart();
+  Run();
+  Finish(&Controller::Zero);
+  EXPECT_EQ(ListRules()[0]["packets"], 0);
+  Flow("192.0.2.9").packets = 2;
+  EXPECT_EQ(ListRules()[0]["packets"], 2);
+  switch_->table.clear();
+  Finish(&Controller::Clear);
+  Load(kTo9);
+  EXPECT_EQ(ListRules()[0]["packets"], 0);
+}
+
 TEST_F(ControllerTest, SetsAllCountersToZero) {
   const std::string rule =
       "-A PREROUTING -i eth0 -j RMIRROR --target 192.0.2.9\n";
@@ -645,8 +822,7 @@ TEST_F(ControllerTest, ClearsAlsoIfAPortAppearsMeanwhile) {
 TEST_F(ControllerTest, NeedsTheSwitchToListAndClear) {
   Load(kTo9);
   switch_->Disconnect();
-  EXPECT_EQ(List(),
-            std::make_pair(false, std::string("br0: not connected\n")));
+  EXPECT_EQ(List(), std::make_pair(false, std::string("br0: not connected\n")));
   EXPECT_EQ(Finish(&Controller::Clear),
             std::make_pair(false, std::string("br0: not connected\n")));
 }
