@@ -268,9 +268,9 @@ std::string FormatSessions(const json& report, const ListingOptions& options) {
     s += "The counters are not known: " + error + "\n";
   }
   if (report.at("no_session").get<uint64_t>() > 0) {
-    s +=
-        "Not copied, for want of a session: " + report.at("no_session").dump() +
-        " packets (" + report.at("recent_no_session").dump() + " lately)\n";
+    s += "no_session: " + report.at("no_session").dump() + " packets (" +
+         report.at("recent_no_session").dump() +
+         " lately) not copied: the datapath has no room for another session\n";
   }
   return s;
 }

@@ -187,7 +187,8 @@ TEST(FormatSessionsTest, HasALineForEachSession) {
             "  100K 6000K    15 no_route  192.0.2.9 --key 7: dropped: loop 3 "
             "(3 lately), no_route 12 (12 lately)\n"
             "     0     0     0 idle      192.0.2.10\n"
-            "Not copied, for want of a session: 2 packets (2 lately)\n");
+            "no_session: 2 packets (2 lately) not copied: the datapath has no "
+            "room for another session\n");
   ListingOptions exact;
   exact.exact = true;
   EXPECT_NE(FormatSessions(report, exact)
