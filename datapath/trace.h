@@ -12,6 +12,7 @@
 #define RMIRROR_COUNTER(ENUM, NAME) TRACE_DEFINE_ENUM(RMIRROR_##ENUM);
 RMIRROR_COUNTERS
 #undef RMIRROR_COUNTER
+TRACE_DEFINE_ENUM(RMIRROR_N_COUNTERS);
 
 /* A copy was sent: @kept bytes of a frame that has @wire_len bytes on the wire,
  * out of device @ifindex.
