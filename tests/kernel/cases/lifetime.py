@@ -2,15 +2,14 @@
 """What ends takes along what belongs to it; and what the kernel tells about
 copies while they are made."""
 
-import contextlib
+import socket
 import time
 
 import frames
+import tracing
 from datapath import Datapath, ENGINE, SENSOR, SENSOR6, tiers
 from lab import check, copies_of, equal
 from registry import case
-
-TRACING = "/sys/kernel/tracing/"
 
 
 def there(host):
@@ -44,41 +43,24 @@ def namespace_ends(bench):
     copies_of(bench.mirror(sent), [frame[:60] for frame in sent])
 
 
-@contextlib.contextmanager
-def traced():
-    """Has the kernel record what the engine says."""
-    def switch(value):
-        with open(TRACING + "events/rmirror/enable", "w",
-                  encoding="utf-8") as file:
-            file.write(value)
-
-    with open(TRACING + "trace", "w", encoding="utf-8"):
-        pass
-    switch("1")
-    try:
-        yield
-    finally:
-        switch("0")
-
-
 @case("the tracepoints tell each copy and each one that is not sent")
 @tiers(*ENGINE)
 def tracepoints(bench):
-    bench.flows("%s,%s,2" % (bench.mirror_action(SENSOR, 60, key=7),
-                             bench.mirror_action("203.0.113.9", 60)))
+    bench.flows("%s,%s,%s,2" % (bench.mirror_action(SENSOR, 60, key=7),
+                                bench.mirror_action(SENSOR6, 0),
+                                bench.mirror_action("203.0.113.9", 60)))
     sent = frames.udp(600)
-    with traced():
+    with tracing.recorded() as events:
         bench.send([sent])
-    bench.collected()
-    with open(TRACING + "trace", encoding="utf-8") as file:
-        said = [line.split(": ", 1)[1].strip() for line in file
-                if "rmirror_" in line]
-    equal(len(said), 2, "lines of the trace, %s," % said)
-    check(said[0].startswith("rmirror_send: ")
-          and "target=::ffff:%s key=7 " % SENSOR in said[0]
-          and said[0].endswith("kept=60 wire_len=%d" % len(sent)),
-          "of the copy: %s", said[0])
-    check(said[1].startswith("rmirror_drop: ")
-          and said[1].endswith("target=::ffff:203.0.113.9 key=0 "
-                               "reason=no_route n=1"),
-          "of the copy without a route: %s", said[1])
+        bench.collected()
+        found = [{name: value for name, value in event.items()
+                  if name != "line"} for event in events()]
+    with bench.switch.entered():
+        wire = socket.if_nametoindex("wire")
+    equal(found, [
+        {"event": "rmirror_send", "target": SENSOR, "key": 7, "ifindex": wire,
+         "kept": 60, "wire_len": len(sent)},
+        {"event": "rmirror_send", "target": SENSOR6, "key": 0, "ifindex": wire,
+         "kept": len(sent), "wire_len": len(sent)},
+        {"event": "rmirror_drop", "target": "203.0.113.9", "key": 0,
+         "reason": "no_route", "n": 1}], "what the tracepoints tell")

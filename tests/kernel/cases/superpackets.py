@@ -3,95 +3,19 @@
 machine would: the copies are what the kernel makes of each for a port without
 offloads.  (Linux 6.1 takes no UDP GSO from a tap device.)"""
 
-import fcntl
-import os
 import random
 import struct
 
 import frames
-from datapath import DATAPATH, ENGINE, SENSOR, tiers
+from datapath import ENGINE, SENSOR, tiers
 from frames import IP, IPv6, Ether, Raw, TCP, UDP
-from lab import check, equal, run
+from lab import check, equal
 from registry import case
 from scapy.layers.inet import IPOption_NOP
 from scapy.layers.inet6 import IPv6ExtHdrHopByHop
 from scapy.layers.l2 import Dot1AD, Dot1Q
-
-# linux/if_tun.h
-TUNSETIFF = 0x400454ca
-IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
-# linux/virtio_net.h
-NEEDS_CSUM = 1
-GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6 = 0, 1, 3, 4
-GSO_ECN = 0x80
-
-PORT = 7
-
-
-class Guest:
-    """A tap device, port 7 of the datapath, and who writes to it."""
-
-    mac = frames.CLIENT_MAC
-
-    def __init__(self, bench):
-        self.bench = bench
-        # Makes /dev/net/tun.
-        run(["modprobe", "tun"])
-        with bench.switch.entered():
-            self.file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(self.file, TUNSETIFF, struct.pack(
-                "16sH22x", b"guest", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
-        bench.switch.run("sysctl", "-qw",
-                         "net.ipv6.conf.guest.disable_ipv6=1")
-        bench.switch.ip("link set guest mtu 9000 up")
-        bench.dpctl("add-if", DATAPATH, "guest,port_no=%d" % PORT)
-        for port in "client", "server":
-            bench.switch.run("ethtool", "-K", port, "tso", "off", "gso", "off",
-                             "tx", "off")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.bench.dpctl("del-if", DATAPATH, "guest")
-        os.close(self.file)
-
-    def send(self, frame, header=bytes(10)):
-        os.write(self.file, header + frame)
-
-    def flows(self, actions):
-        self.bench.flows(actions)
-        self.bench.dpctl("add-flows", DATAPATH, "-", stdin="".join(
-            "%s %s\n" % (match % PORT, actions)
-            for match in self.bench.matches))
-
-
-def pseudo_sum(proto, src, dst, size):
-    """Returns what stands in a checksum field whose sum is left to do."""
-    data = src + dst + struct.pack("!II", size, proto)
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total
-
-
-def partial(packet, kind, size):
-    """Returns 'packet' with its checksum left to do, and the header that says
-    so and that it is to be cut into payloads of 'size' bytes."""
-    layer = TCP if TCP in packet else UDP
-    data = bytearray(bytes(packet))
-    rest = len(bytes(packet[layer]))
-    start = len(data) - rest
-    offset = 16 if layer is TCP else 6
-    ip = packet[IP] if IP in packet else packet[IPv6]
-    raw = bytes(ip)
-    src, dst = (raw[12:16], raw[16:20]) if IP in packet \
-        else (raw[8:24], raw[24:40])
-    struct.pack_into("!H", data, start + offset, pseudo_sum(
-        6 if layer is TCP else 17, src, dst, rest))
-    head = start + ((packet[TCP].dataofs or 5) * 4 if layer is TCP else 8)
-    return bytes(data), struct.pack("=BBHHHH", NEEDS_CSUM, kind, head, size,
-                                    start, offset)
+from virtual import (GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP, Guest,
+                     partial)
 
 
 def filler(size):
