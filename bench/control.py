@@ -18,7 +18,8 @@ import lab
 import policies
 from results import row
 
-RULES = [100, 1000, 10000]
+RULES = [100, 1000, 10000, 65000, 100000]
+LARGEST = 65000                 # Rules that ovs-rmirrord takes.
 REPETITIONS = 7
 TIMEOUT = 300                   # Seconds that a command may take.
 
@@ -27,8 +28,9 @@ TIMEOUT = 300                   # Seconds that a command may take.
 JUMPS = ["-j TEE --gateway %s", ""]
 
 
-def command(*words, environment=None):
-    """Runs a command.  Returns the milliseconds that passed, those of
+def command(*words, environment=None, refusal=None):
+    """Runs a command, which has to refuse what it is to do with the words
+    'refusal' if there are any.  Returns the milliseconds that passed, those of
     processor time that it took, and what it said."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
@@ -37,8 +39,9 @@ def command(*words, environment=None):
                           stderr=subprocess.PIPE)
     passed = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    lab.check(not done.returncode, "%s: exit status %d: %s", " ".join(words),
-              done.returncode, done.stderr.strip())
+    lab.check(refusal in done.stderr if refusal else not done.returncode,
+              "%s: exit status %d: %s", " ".join(words), done.returncode,
+              done.stderr.strip())
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return passed * 1000, cpu * 1000, done.stdout
 
@@ -138,9 +141,9 @@ class Mirror:
         self.controller.wait(10)
         self.ovs.controllers.remove(self.controller)
 
-    def _command(self, *words):
+    def _command(self, *words, refusal=None):
         return command(self.ovs.programs.rmirrorctl(), *words,
-                       environment=self.ovs.environment)
+                       environment=self.ovs.environment, refusal=refusal)
 
     def _processor_time(self):
         """Milliseconds that the controller and the switch took so far."""
@@ -175,6 +178,13 @@ class Mirror:
     def check(self):
         path = write(self.directory / "checked", self.full)
         return self._command("check", str(path))[1]
+
+    def refuse(self):
+        """Returns the milliseconds until a policy that is too large has been
+        refused."""
+        write(self.policy, self.full)
+        return self._command(
+            "reload", refusal="a policy holds at most %d rules" % LARGEST)[0]
 
     def peak_memory(self):
         """Megabytes that the controller took at most."""
@@ -241,6 +251,25 @@ def measure(mirror, iptables, count, repetitions):
     yield from rows("peak memory of ovs-rmirrord", "MB", [memory])
 
 
+def measure_refusal(mirror, iptables, count, repetitions):
+    """Yields the rows of policies that only iptables takes."""
+    mirror.start(count)
+    refused = []
+    restored = {each: [] for each in iptables}
+    for each in iptables:
+        each.prepare(count)
+    for _ in range(repetitions):
+        refused.append(mirror.refuse())
+        for each in iptables:
+            restored[each].append(each.load()[0])
+    mirror.stop()
+    for each in iptables or [None]:
+        yield row("control", "refuse: more than %d rules" % LARGEST, "ms",
+                  refused, each and each.name + ", which takes them",
+                  restored.get(each), rules=count, len=policies.LEN,
+                  targets=len(policies.COLLECTORS))
+
+
 def run(options, directory):
     directory = pathlib.Path(directory)
     with contextlib.ExitStack() as stack:
@@ -249,5 +278,6 @@ def run(options, directory):
         for each in iptables:
             stack.callback(each.namespace.close)
         for count in options.rules or RULES:
-            yield from measure(mirror, iptables, count,
-                               options.repetitions or REPETITIONS)
+            how = measure if count <= LARGEST else measure_refusal
+            yield from how(mirror, iptables, count,
+                           options.repetitions or REPETITIONS)

@@ -17,7 +17,7 @@ import lab
 import policies
 from results import row
 
-RULES = [100, 1000]
+RULES = [100, 1000, 10000]
 CONNECTIONS = 1000
 
 # The services of a data centre, and how often they are asked.
@@ -55,7 +55,7 @@ def networks(_):
 
 def hosts(count):
     """A list of clients to be watched, most of which say nothing."""
-    return [mirror("-%s 10.66.%d.%d" % ("sd"[n % 2], n // 2 % 8,
+    return [mirror("-%s 10.%d.%d.%d" % ("sd"[n % 2], 66 + n // 4000, n // 2 % 8,
                                         n // 16 % 250 + 1), n)
             for n in range(count)]
 

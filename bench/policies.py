@@ -3,7 +3,7 @@
 
 COLLECTORS = ["192.0.2.%d" % n for n in range(9, 13)]
 LEN = 96
-
+MOST = 1000000                  # Rules of a policy, at most.
 
 
 def matches(number):
@@ -35,7 +35,7 @@ def rules(count, jump, changed=None):
         if number < verdicts:
             match, target = excluded(number), "-j RETURN"
         else:
-            match = matches(number if number != changed else 65000 + number % 4)
+            match = matches(number if number != changed else MOST + number % 4)
             target = jump(COLLECTORS[number % len(COLLECTORS)])
         yield " ".join(("-A PREROUTING", match, target)).rstrip()
 
