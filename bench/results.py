@@ -22,6 +22,9 @@ FIELDS = {
     "reference": (int, float, type(None)),
     "ratio": (int, float, type(None)),  # value / reference
 }
+# What is the same in each run of a benchmark.
+KEY = ("bench", "case", "tier", "frame_bytes", "len", "targets", "rules",
+       "unit", "reference_name")
 
 
 def row(bench, case, unit, values, reference_name=None, references=None,
@@ -62,7 +65,43 @@ def write(path, rows):
         file.write("\n")
 
 
-def _number(value):
+def read(path):
+    """Returns the rows in the file 'path'.  Raises ValueError unless there are
+    any, all as validate() wants them and none twice."""
+    with open(path, encoding="utf-8") as file:
+        rows = json.load(file)
+    if not isinstance(rows, list) or not all(isinstance(made, dict)
+                                             for made in rows):
+        raise ValueError("%s is no array of objects" % path)
+    try:
+        for bench in {made.get("bench") for made in rows} or {None}:
+            validate(bench, [made for made in rows
+                             if made.get("bench") == bench])
+    except ValueError as error:
+        raise ValueError("%s: %s" % (path, error)) from error
+    seen = set()
+    for made in rows:
+        if key(made) in seen:
+            raise ValueError("%s: two rows for %s" % (path, key(made)))
+        seen.add(key(made))
+    return rows
+
+
+def key(made):
+    """Returns what tells a row from all others of one run."""
+    return tuple(made[name] for name in KEY)
+
+
+def columns(lines):
+    """Returns 'lines', each of as many words, as text in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "".join("  ".join(word.ljust(width) for word, width
+                             in zip(line, widths)).rstrip() + "\n"
+                   for line in lines)
+
+
+def number(value):
+    """Returns a figure as tables show it."""
     if value is None:
         return "-"
     if isinstance(value, int):
@@ -80,11 +119,8 @@ def table(rows):
                       *("-" if r[name] is None else str(r[name])
                         for name in ("frame_bytes", "len", "targets")),
                       str(r["rules"]), r["unit"],
-                      *(_number(r[name])
+                      *(number(r[name])
                         for name in ("value", "lowest", "highest")),
-                      r["reference_name"] or "-", _number(r["reference"]),
-                      _number(r["ratio"])))
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "".join("  ".join(word.ljust(width) for word, width
-                             in zip(line, widths)).rstrip() + "\n"
-                   for line in lines)
+                      r["reference_name"] or "-", number(r["reference"]),
+                      number(r["ratio"])))
+    return columns(lines)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The charts that `plot` draws, and of which rows each is made."""
+
+import dataclasses
+
+
+def matching(rows, fields):
+    """Returns the row that has all of 'fields', or None."""
+    for row in rows:
+        if all(row[name] == value for name, value in fields.items()):
+            return row
+    return None
+
+
+@dataclasses.dataclass
+class Bars:
+    """Groups of bars, one for each series."""
+    name: str                   # Of the file.
+    title: str
+    unit: str
+    series: list                # Of names, and whether it is ours.
+    rows: dict                  # By group: for each series, fields of the row.
+
+    def find(self, rows):
+        """Returns the values by group, without groups that have none."""
+        found = {}
+        for group, wanted in self.rows.items():
+            values = []
+            for fields in wanted:
+                fields = dict(fields)
+                column = fields.pop("column", "value")
+                row = matching(rows, fields)
+                values.append(row[column] if row else None)
+            if any(value is not None for value in values):
+                found[group] = values
+        return found
+
+
+@dataclasses.dataclass
+class Lines:
+    """A line for each series."""
+    name: str
+    title: str
+    unit: str
+    x: str                      # What the horizontal axis has.
+    series: list
+    rows: dict                  # By series: fields of the rows.
+    abscissa: str = "rules"     # The field that is the horizontal axis.
+    base: int = 10              # Of that axis, which is logarithmic.
+    logarithmic: bool = False   # Whether the other one is.
+
+    def find(self, rows):
+        """Returns the points by series, without series that have none."""
+        found = {}
+        for series, wanted in self.rows.items():
+            fields = dict(wanted)
+            column = fields.pop("column", "value")
+            points = {row[self.abscissa]: row[column] for row in rows
+                      if matching([row], fields) and row[column] is not None}
+            if points:
+                found[series] = sorted(points.items())
+        return found
+
+
+TIERS = [("native", True), ("vport", True), ("composed", True),
+         ("stock output(max_len) or Mirror", False)]
+
+
+def copy(frame, length, targets=1, case="IPv4"):
+    """Returns the fields of the rows of all tiers."""
+    return [{"bench": "copy", "tier": tier, "frame_bytes": frame,
+             "len": length, "targets": targets, "case": case}
+            for tier in ("native", "vport", "composed", "stock")]
+
+
+def userspace(frame, length, targets=1, case="IPv4"):
+    fields = {"bench": "userspace", "frame_bytes": frame, "len": length,
+              "targets": targets, "case": case}
+    return [fields, dict(fields, column="reference")]
+
+
+def control(case, column, restore=None):
+    fields = {"bench": "control", "case": case, "unit": "ms",
+              "column": column}
+    if restore:
+        fields["reference_name"] = "iptables-%s-restore, -j TEE" % restore
+    return fields
+
+
+LOADED = [("ovs-rmirrorctl reload", True), ("iptables-nft-restore", False),
+          ("iptables-legacy-restore", False)]
+
+def megaflows(case):
+    return {"bench": "megaflows", "case": case + ": datapath flows"}
+
+
+def scale(case, tier):
+    return {"bench": "scale", "case": case, "tier": tier}
+
+
+PREFIXES = "watched IPv6 hosts, prefixes=ipv6_src,ipv6_dst"
+
+CHARTS = [
+    Bars("copy", "What a mirrored packet costs the kernel",
+         "instructions beyond forwarding it", TIERS, {
+             "60-byte frame\nlen=96": copy(60, 96),
+             "1500-byte frame\nlen=96": copy(1500, 96),
+             "1500-byte frame\nlen=256": copy(1500, 256),
+             "1500-byte frame\nlen=mtu": copy(1500, "mtu"),
+             "1500-byte frame\nwhole, MTU 9216": copy(1500, 0,
+                                                  case="IPv4, MTU 9216"),
+             "1500-byte frame\nlen=96, IPv6": copy(1500, 96, case="IPv6"),
+         }),
+    Bars("userspace", "What a mirrored packet costs the userspace datapath",
+         "instructions of ovs-vswitchd beyond forwarding it",
+         [("rmirror", True), ("output(port=gre,max_len=)", False)], {
+             "60-byte frame\nlen=96": userspace(60, 96),
+             "512-byte frame\nlen=96": userspace(512, 96),
+             "1500-byte frame\nlen=96": userspace(1500, 96),
+             "1500-byte frame\nlen=mtu": userspace(1500, "mtu"),
+             "1500-byte frame\nlen=96, 3 targets": userspace(1500, 96, 3),
+             "1500-byte frame\nlen=96, IPv6": userspace(1500, 96, case="IPv6"),
+         }),
+    Lines("control-load", "Load a policy", "milliseconds", "rules", LOADED, {
+        "ovs-rmirrorctl reload": control("load", "value"),
+        "iptables-nft-restore": control("load", "reference", "nft"),
+        "iptables-legacy-restore": control("load", "reference", "legacy"),
+    }, logarithmic=True),
+    Lines("control-change", "Change one rule of a policy", "milliseconds",
+          "rules", LOADED, {
+              "ovs-rmirrorctl reload": control("change one rule", "value"),
+              "iptables-nft-restore": control("change one rule", "reference",
+                                              "nft"),
+              "iptables-legacy-restore": control("change one rule",
+                                                 "reference", "legacy"),
+          }, logarithmic=True),
+    Lines("control-memory", "Peak memory of ovs-rmirrord", "megabytes",
+          "rules", [("ovs-rmirrord", True)], {
+              "ovs-rmirrord": {"bench": "control",
+                               "case": "peak memory of ovs-rmirrord"},
+          }, logarithmic=True),
+    Lines("megaflows", "Datapath flows of 1,000 connections",
+          "flows; without a policy: 2", "rules",
+          [("IPv6 hosts", True), ("hosts and services", True),
+           ("hosts; IPv6 hosts with prefix trees", True), ("services", True)],
+          {
+              "IPv6 hosts": megaflows("watched IPv6 hosts"),
+              "hosts and services": megaflows("hosts and services"),
+              "hosts; IPv6 hosts with prefix trees": megaflows(PREFIXES),
+              "services": megaflows("watched services"),
+          }),
+    Lines("scale-targets", "One packet to many targets",
+          "instructions beyond forwarding it; 1500-byte frames, len=96",
+          "targets of each packet", TIERS, {
+              name: scale("targets of each packet", name.split()[0])
+              for name, _ in TIERS
+          }, "targets", 2, True),
+    Lines("scale-sessions", "Many sessions, one for each flow",
+          "instructions beyond forwarding it; 1500-byte frames, len=96",
+          "sessions", [TIERS[0], TIERS[1], TIERS[3]], {
+              name: scale("sessions, one for each flow", name.split()[0])
+              for name, _ in (TIERS[0], TIERS[1], TIERS[3])
+          }, "targets", 2),
+]
