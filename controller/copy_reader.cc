@@ -27,6 +27,9 @@ constexpr uint8_t kProtocolGre = 47;
 // Packets of which fragments are missing: more are not remembered.
 constexpr size_t kMaxPartial = 256;
 
+// No IP packet has more bytes behind its header.
+constexpr size_t kMaxPayload = 65535;
+
 // A number of `size` bytes in network byte order.
 uint64_t Number(std::string_view bytes, size_t offset, size_t size) {
   uint64_t number = 0;
@@ -191,12 +194,23 @@ std::optional<std::string> CopyReader::Reassemble(const std::string& key,
       partial_.pop_front();
       incomplete_++;
     }
-    partial_.push_back({key, {}, {}});
+    partial_.push_back({key, {}, 0, {}});
     found = std::prev(partial_.end());
   }
-  found->pieces[offset] = piece;
+  std::string& kept = found->pieces[offset];
+  found->bytes = found->bytes - kept.size() + piece.size();
+  kept = piece;
+  if (offset + piece.size() > kMaxPayload || found->bytes > kMaxPayload) {
+    // Whoever sent these wants us to run out of memory.
+    partial_.erase(found);
+    incomplete_++;
+    return std::nullopt;
+  }
   if (!more) {
     found->size = offset + piece.size();
+  }
+  if (found->size != found->bytes) {
+    return std::nullopt;
   }
   std::string whole;
   for (const auto& [begin, bytes] : found->pieces) {
@@ -204,9 +218,6 @@ std::optional<std::string> CopyReader::Reassemble(const std::string& key,
       return std::nullopt;
     }
     whole += bytes;
-  }
-  if (found->size != whole.size()) {
-    return std::nullopt;
   }
   partial_.erase(found);
   return whole;

@@ -39,6 +39,7 @@ class CopyReader {
   struct Fragments {
     std::string key;
     std::map<size_t, std::string> pieces;  // By offset.
+    size_t bytes = 0;                      // In all of them.
     std::optional<size_t> size;            // Once the last one is there.
   };
 

@@ -120,6 +120,18 @@ TEST(CopyReader, GivesUpTheOldestFragments) {
   EXPECT_FALSE(reader.Read(Ipv4(whole.substr(16), 2, 43), false));
 }
 
+TEST(CopyReader, GivesUpFragmentsOfMoreThanAPacketCanHave) {
+  CopyReader reader;
+  const std::string half(32768, 'x');
+  for (uint64_t overlapping = 1; overlapping <= 3; overlapping++) {
+    EXPECT_FALSE(reader.Read(Ipv4(half, 0x2000), false));
+    EXPECT_FALSE(reader.Read(Ipv4(half, 0x2001), false));
+    EXPECT_EQ(reader.incomplete(), overlapping);
+  }
+  EXPECT_FALSE(reader.Read(Ipv4(half, 0x3fff), false)) << "beyond the end";
+  EXPECT_EQ(reader.incomplete(), 4u);
+}
+
 TEST(CopyReader, PassesOverWhatIsNoCopy) {
   CopyReader reader;
   const std::string good = Ethernet(0x0800, Ipv4(Gre(kFrame)));
