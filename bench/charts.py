@@ -107,8 +107,8 @@ CHARTS = [
              "1500-byte frame\nlen=96": copy(1500, 96),
              "1500-byte frame\nlen=256": copy(1500, 256),
              "1500-byte frame\nlen=mtu": copy(1500, "mtu"),
-             "1500-byte frame\nwhole, MTU 9216": copy(1500, 0,
-                                                  case="IPv4, MTU 9216"),
+             "1500-byte frame\nwhole, MTU 9216": copy(
+                 1500, 0, case="IPv4, MTU 9216"),
              "1500-byte frame\nlen=96, IPv6": copy(1500, 96, case="IPv6"),
          }),
     Bars("userspace", "What a mirrored packet costs the userspace datapath",

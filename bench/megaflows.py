@@ -55,8 +55,8 @@ def networks(_):
 
 def hosts(count):
     """A list of clients to be watched, most of which say nothing."""
-    return [mirror("-%s 10.%d.%d.%d" % ("sd"[n % 2], 66 + n // 4000, n // 2 % 8,
-                                        n // 16 % 250 + 1), n)
+    return [mirror("-%s 10.%d.%d.%d" % ("sd"[n % 2], 66 + n // 4000,
+                                        n // 2 % 8, n // 16 % 250 + 1), n)
             for n in range(count)]
 
 
