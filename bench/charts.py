@@ -90,6 +90,7 @@ def control(case, column, restore=None):
 LOADED = [("ovs-rmirrorctl reload", True), ("iptables-nft-restore", False),
           ("iptables-legacy-restore", False)]
 
+
 def megaflows(case):
     return {"bench": "megaflows", "case": case + ": datapath flows"}
 
