@@ -13,6 +13,7 @@ import re
 import socket
 import statistics
 import subprocess
+import sys
 import time
 
 import lab
@@ -22,11 +23,12 @@ VM = pathlib.Path(__file__).resolve().parent.parent / "scripts" / "vm"
 TIERS = "native", "vport", "composed", "stock"
 FRAMES = 60, 512, 1500, 9000
 LENGTHS = 0, 60, 96, 256, "mtu"
+TARGETS = 1, 3
 MTU, LARGE_MTU = 1500, 9216
 PACKETS, REPETITIONS = 2000, 3
 PROFILED = 60000                # Of them, as many as SECONDS are enough for.
 SECONDS = 3
-LIMIT = 1200                    # Seconds that the guest may take.
+LIMIT = 3600                    # Seconds that the guest may take.
 # What a profile counts packets by, and where rows end: instructions.
 ONCE = "ovs_execute_actions"
 SMALLEST = 5
@@ -39,15 +41,11 @@ def case(tier, frame, length=0, targets=1, ipv6=False, mtu=MTU, count=PACKETS):
 
 def mirrored(frames, tiers):
     """Returns the cases with a mirror."""
-    cases = []
-    for tier in tiers:
-        for frame in frames:
-            cases += [case(tier, frame, length) for length in LENGTHS]
-            cases.append(case(tier, frame, 0, mtu=LARGE_MTU))
-            cases.append(case(tier, frame, 96, targets=3))
-        cases += [case(tier, 1500, length, ipv6=True) for length in LENGTHS]
-        cases.append(case(tier, 1500, 0, ipv6=True, mtu=LARGE_MTU))
-    return cases
+    return [case(tier, frame, length, targets, ipv6, mtu)
+            for tier in tiers for ipv6 in (False, True) for frame in frames
+            for targets in TARGETS
+            for length, mtu in [(length, MTU) for length in LENGTHS]
+            + [(0, LARGE_MTU)]]
 
 
 def modules(options):
@@ -65,16 +63,17 @@ def modules(options):
     return options.controller_build / "modules"
 
 
-def guest(options, directory, cases, *words):
-    """Starts the guest with 'cases'.  Returns the process and the folder of
-    its results."""
+def guest(options, directory, cases, *words, icount=True):
+    """Starts the guest with 'cases'; its clock counts instructions if 'icount'
+    says so.  Returns the process and the folder of its results."""
     directory = pathlib.Path(directory)
     path = directory / "cases"
     path.write_text(json.dumps(cases), encoding="utf-8")
     out = directory / "out"
     environment = dict(os.environ, BUILDDIR=str(options.controller_build))
     process = subprocess.Popen(
-        [str(VM), "run", "--icount", "--modules", str(modules(options)),
+        [str(VM), "run", *(["--icount"] if icount else []),
+         "--modules", str(modules(options)),
          "--ovs", str(options.ovs_build), "--out", str(out), "--time",
          str(LIMIT), "--monitor", str(directory / "monitor"),
          str(VM.parent.parent / "bench" / "guest"), *words, str(path)],
@@ -107,12 +106,21 @@ def run(options, directory):
     repetitions = options.repetitions or REPETITIONS
     plain = [case(tier, frame, targets=0) for tier in ("floor", "none")
              for frame in frames]
-    cases = plain + (
+    slices = [plain + (
         [case("native", 1500, 96), case("stock", 1500, 96)] if options.smoke
-        else mirrored(frames, TIERS))
-    for each in cases:
-        each.update(count=count, repetitions=repetitions)
-    found = results(*guest(options, directory, cases), "")
+        else mirrored(frames, TIERS[:1]))]
+    if not options.smoke:
+        slices += [mirrored(frames, [tier]) for tier in TIERS[1:]]
+    cases, found = [], []
+    for number, part in enumerate(slices):
+        for each in part:
+            each.update(count=count, repetitions=repetitions)
+        own = pathlib.Path(directory) / str(number)
+        own.mkdir()
+        cases += part
+        found += results(*guest(options, own, part), "")
+        print("copy: %d of %d guests done" % (number + 1, len(slices)),
+              file=sys.stderr, flush=True)
 
     forward = {}
     extra = {}
