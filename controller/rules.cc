@@ -534,7 +534,7 @@ Policy BuildRules(const ParsedPolicy& parsed, const IpSets& sets,
   }
   LoopFinder(policy, diagnostics).Find();
   if (!diagnostics->HasErrors()) {
-    WarnOfShadowedRules(policy, diagnostics);
+    WarnOfShadowedRules(&policy, diagnostics);
   }
   return policy;
 }

@@ -90,6 +90,7 @@ struct Rule {
   Matches matches;
   std::string comment;
   std::variant<Mirror, Verdict, Jump> target;
+  std::string never = {};  // Why no packet can get here, if that is certain.
 
   const Mirror* mirror() const { return std::get_if<Mirror>(&target); }
   const Verdict* verdict() const { return std::get_if<Verdict>(&target); }

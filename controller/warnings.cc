@@ -185,12 +185,12 @@ void WarnOfSparedPackets(const std::vector<const Rule*>& others,
 
 }  // namespace
 
-void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
+void WarnOfShadowedRules(Policy* policy, Diagnostics* diagnostics) {
   size_t comparisons = 0;
   std::map<std::string, RulesByAddress> before;  // By chain.
   // Those that may spare packets, by chain.
   std::map<std::string, std::vector<const Rule*>> sparing;
-  for (const Rule& rule : policy.rules) {
+  for (Rule& rule : policy->rules) {
     RulesByAddress& others = before[rule.chain];
     const std::vector<const Rule*> candidates = others.MayCover(rule.matches);
     comparisons += candidates.size();
@@ -207,8 +207,7 @@ void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
     }
     if (first) {
       const std::string line = std::to_string(first->where.line);
-      diagnostics->Warning(
-          rule.where,
+      rule.never =
           MaySpare(*first, rule)
               ? "this rule can never mirror: its session takes all of its "
                 "packets by line " +
@@ -218,8 +217,9 @@ void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics) {
                 "its packets by line " +
                     line
               : "this rule can never match: line " + line +
-                    " takes all of its packets",
-          "write it before that line, or leave it out");
+                    " takes all of its packets";
+      diagnostics->Warning(rule.where, rule.never,
+                           "write it before that line, or leave it out");
     } else {
       WarnOfSparedPackets(sparing[rule.chain], rule, diagnostics);
     }

@@ -17,10 +17,10 @@ namespace ovs_rmirror {
 bool Covers(const Matches& a, const Matches& b);
 
 // Adds a warning for each rule that never gets a packet, because a rule before
-// it in its chain takes them all, or that may miss some that a rule before it
-// does not copy because of a limit.  In a very large policy, only the first
-// rules are looked at.
-void WarnOfShadowedRules(const Policy& policy, Diagnostics* diagnostics);
+// it in its chain takes them all, which also becomes the rule's `never`, or
+// that may miss some that a rule before it does not copy because of a limit. In
+// a very large policy, only the first rules are looked at.
+void WarnOfShadowedRules(Policy* policy, Diagnostics* diagnostics);
 
 // Adds a warning for each rule whose collector is one of `local`, the addresses
 // of this host.

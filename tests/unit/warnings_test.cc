@@ -102,7 +102,7 @@ RC_GTEST_PROP(Warnings, AreTrue, ()) {
     policy.rules[r].where.line = static_cast<int>(r);
   }
   Diagnostics diagnostics;
-  WarnOfShadowedRules(policy, &diagnostics);
+  WarnOfShadowedRules(&policy, &diagnostics);
   std::vector<Diagnostic> warnings = diagnostics.Sorted();
   std::erase_if(warnings, [](const Diagnostic& warning) {
     return !warning.what.starts_with("this rule can never");
