@@ -117,15 +117,38 @@ controller_libcontroller_la_SOURCES = \
 	controller/openflow_connection.h \
 	controller/ovs.h \
 	controller/pace.h \
+	controller/page.cc \
+	controller/page.h \
 	controller/service_manager.cc \
 	controller/service_manager.h \
 	controller/snapshot_exchange.h \
 	controller/session_reader.cc \
 	controller/session_reader.h \
 	controller/tap_config.cc \
-	controller/tap_config.h
+	controller/tap_config.h \
+	controller/traffic_history.cc \
+	controller/traffic_history.h
+nodist_controller_libcontroller_la_SOURCES = controller/page_files.cc
 controller_libcontroller_la_LIBADD = $(METRICS_LIBS)
 $(controller_libcontroller_la_OBJECTS): | $(OVS_STAMP)
+
+# The files of the live page, as texts of the program.
+page_files = \
+	$(srcdir)/controller/page/index.html \
+	$(srcdir)/controller/page/chart.js \
+	$(srcdir)/controller/page/dom.js \
+	$(srcdir)/controller/page/format.js \
+	$(srcdir)/controller/page/icon.svg \
+	$(srcdir)/controller/page/page.css \
+	$(srcdir)/controller/page/page.js \
+	$(srcdir)/controller/page/picture.js \
+	$(srcdir)/controller/page/policy.js \
+	$(srcdir)/controller/page/targets.js
+controller/page_files.cc: $(page_files) $(srcdir)/build-aux/embed
+	$(AM_V_GEN)$(MKDIR_P) controller && \
+	$(srcdir)/build-aux/embed $(page_files) >$@.tmp && mv $@.tmp $@
+EXTRA_DIST += $(page_files) build-aux/embed
+CLEANFILES += controller/page_files.cc
 
 sbin_PROGRAMS += controller/ovs-rmirrord
 controller_ovs_rmirrord_CPPFLAGS = -I$(top_srcdir) $(OVS_CPPFLAGS)

@@ -514,7 +514,7 @@ void Controller::Measure(
     return;
   }
   ReadState([this, done = std::move(done)](const std::string& error,
-                                           const SwitchState&) {
+                                           const SwitchState& state) {
     if (!error.empty() || !loaded_ || !loaded_->IsCompiled()) {
       done(std::nullopt);
       return;
@@ -525,9 +525,16 @@ void Controller::Measure(
     }
     PolicyCounters counters =
         counters_.Count(loaded_->policy, loaded_->program);
-    done(MeasuredPolicy{loaded_->labels, std::move(counters.rules),
-                        std::move(counters.chains),
-                        loaded_->policy.chain_policies});
+    MeasuredPolicy measured = {loaded_->labels,
+                               std::move(counters.rules),
+                               std::move(counters.chains),
+                               loaded_->policy.chain_policies,
+                               loaded_->dormant,
+                               {}};
+    for (const auto& [port, number] : state.ports) {
+      measured.ports.push_back(port);
+    }
+    done(measured);
   });
 }
 

@@ -147,7 +147,17 @@ class Http final : public httplib::Server {
  public:
   Http(const HttpPages& pages, bool loopback) {
     set_default_headers(
-        {{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}});
+        {{"Cache-Control", "no-store"},
+         {"X-Content-Type-Options", "nosniff"},
+         {"X-Frame-Options", "DENY"},
+         {"Referrer-Policy", "no-referrer"},
+         {"Cross-Origin-Resource-Policy", "same-origin"},
+         {"Cross-Origin-Opener-Policy", "same-origin"},
+         // A page is nothing but files of this server.
+         {"Content-Security-Policy",
+          "default-src 'none'; script-src 'self'; style-src 'self'; "
+          "img-src 'self'; connect-src 'self'; base-uri 'none'; "
+          "form-action 'none'; frame-ancestors 'none'"}});
     set_pre_routing_handler([&pages, loopback](const httplib::Request& request,
                                                httplib::Response& response) {
       const HttpResponse answer = Answer(pages, loopback, request);

@@ -17,6 +17,7 @@
 
 #include "controller/address.h"
 #include "controller/rule_text.h"
+#include "controller/sessions.h"
 #include "controller/status.h"
 
 namespace ovs_rmirror {
@@ -327,6 +328,13 @@ std::string FormatId(RuleId id) {
   return text;
 }
 
+// The port of a match of just one.
+std::string OnlyPort(const std::optional<InterfaceMatch>& match) {
+  return match && !match->negated && !match->prefix
+             ? ReplaceInvalidUtf8(match->name)
+             : "";
+}
+
 }  // namespace
 
 std::vector<RuleLabels> LabelRules(const Policy& policy,
@@ -339,6 +347,18 @@ std::vector<RuleLabels> LabelRules(const Policy& policy,
     labels.push_back({ReplaceInvalidUtf8(rule.chain), FormatId(program.ids[r]),
                       ReplaceInvalidUtf8(FormatRule(rule).substr(head.size())),
                       mirror ? FormatAddress(mirror->session.target) : ""});
+    RuleLabels& label = labels.back();
+    label.line = rule.where.line;
+    label.matches = ReplaceInvalidUtf8(FormatMatches(rule.matches));
+    if (!label.matches.empty()) {
+      label.matches.erase(0, 1);  // A space.
+    }
+    label.comment = ReplaceInvalidUtf8(rule.comment);
+    label.session = mirror ? NameSession(mirror->session) : "";
+    label.jump = rule.jump() ? ReplaceInvalidUtf8(rule.jump()->chain) : "";
+    label.in_port = OnlyPort(rule.matches.in_interface);
+    label.out_port = OnlyPort(rule.matches.out_interface);
+    label.never = rule.never;
   }
   return labels;
 }

@@ -15,6 +15,7 @@
 
 #include "controller/counters.h"
 #include "controller/rules.h"
+#include "controller/traffic_history.h"
 
 namespace ovs_rmirror {
 
@@ -24,6 +25,16 @@ struct RuleLabels {
   std::string id;      // The rule's part of the cookies of its flows.
   std::string rule;    // What follows "-A CHAIN " in its text.
   std::string target;  // The collector of a rule that mirrors; else empty.
+
+  // For people:
+  int line = 0;               // Of the policy file.
+  std::string matches = {};   // Of `rule`, what it matches.
+  std::string comment = {};   // Likewise.
+  std::string session = {};   // NameSession() of a rule that mirrors.
+  std::string jump = {};      // The chain to which the rule leads, if it does.
+  std::string in_port = {};   // "eth0" of "-i eth0", if it is one port.
+  std::string out_port = {};  // Likewise of "-o".
+  std::string never = {};     // Rule::never.
 };
 
 // Of each rule of `policy`, whose program is `program`.
@@ -36,6 +47,8 @@ struct MeasuredPolicy {
   std::vector<Counters> rules;       // In the order of `labels`.
   std::map<Chain, Counters> chains;  // Packets that met the chain's policy.
   std::map<Chain, Verdict> chain_policies;
+  std::vector<size_t> dormant;     // Indexes of rules that wait for a port.
+  std::vector<std::string> ports;  // Of the bridge.
 };
 
 // What has happened between the daemon and a switch since the daemon started.
@@ -72,6 +85,7 @@ struct BridgeMetrics {
   size_t foreign = 0;  // Of others, that were left in the tap tables.
   SwitchTallies tallies;
   ReloadTallies reloads;
+  nlohmann::json status;  // See FormatStatus().
   // None if the switch could not be asked, or did not answer in time.
   std::optional<MeasuredPolicy> policy;
 };
@@ -110,6 +124,14 @@ struct ProcessMetrics {
 
 struct MetricsSnapshot {
   std::string version;
+  std::string host;  // Its name.
+  // When it was taken, in milliseconds: by a clock that never goes back, and
+  // in Unix time.
+  int64_t when = 0;
+  int64_t unix_time = 0;
+  // When the datapaths said what they count, by the former clock.
+  std::optional<int64_t> sessions_when;
+  std::shared_ptr<const TrafficHistory> history;
   std::vector<BridgeMetrics> bridges;
   std::vector<DatapathMetrics> datapaths;
   ProcessMetrics process;

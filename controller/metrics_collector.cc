@@ -2,7 +2,11 @@
 
 #include "controller/metrics_collector.h"
 
+#include <unistd.h>
+
+#include <chrono>
 #include <exception>
+#include <map>
 #include <utility>
 
 #include "controller/ovs.h"
@@ -10,6 +14,22 @@
 VLOG_DEFINE_THIS_MODULE(metrics);
 
 namespace ovs_rmirror {
+
+namespace {
+
+// In milliseconds.
+int64_t UnixTime() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string HostName() {
+  char name[256] = "";
+  return gethostname(name, sizeof name - 1) ? "" : name;
+}
+
+}  // namespace
 
 MetricsCollector::MetricsCollector(MetricsExchange* exchange,
                                    MirroredBridges* bridges,
@@ -21,6 +41,7 @@ MetricsCollector::MetricsCollector(MetricsExchange* exchange,
       now_(std::move(now)) {}
 
 void MetricsCollector::Run() {
+  Sample();
   if (!collection_ && exchange_->TakeRequest()) {
     Start();
   }
@@ -30,6 +51,20 @@ void MetricsCollector::Run() {
         std::make_shared<const MetricsSnapshot>(TakeSnapshot(*collection_)));
     collection_.reset();
   }
+}
+
+void MetricsCollector::Sample() {
+  const std::optional<ShownSessions>& shown = sessions_->Shown();
+  if (!shown || !history_.IsDue(shown->when)) {
+    return;
+  }
+  std::map<std::string, nlohmann::json> reports;
+  for (size_t i = 0; i < bridges_->size(); i++) {
+    const MirroredBridge& bridge = bridges_->at(i);
+    reports[bridge.name()] = bridges_->SessionsOf(bridge);
+  }
+  history_.Add(shown->when, UnixTime() - (now_() - shown->when), reports);
+  shared_history_.reset();
 }
 
 void MetricsCollector::Wait() {
@@ -70,6 +105,16 @@ void MetricsCollector::Start() {
 MetricsSnapshot MetricsCollector::TakeSnapshot(const Collection& collection) {
   MetricsSnapshot snapshot;
   snapshot.version = std::string(RMIRROR_VERSION);
+  snapshot.host = HostName();
+  snapshot.when = now_();
+  snapshot.unix_time = UnixTime();
+  if (const std::optional<ShownSessions>& shown = sessions_->Shown()) {
+    snapshot.sessions_when = shown->when;
+  }
+  if (!shared_history_) {
+    shared_history_ = std::make_shared<const TrafficHistory>(history_);
+  }
+  snapshot.history = shared_history_;
   snapshot.process = MeasureProcess();
   for (size_t i = 0; i < bridges_->size(); i++) {
     const MirroredBridge& bridge = bridges_->at(i);

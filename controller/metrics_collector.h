@@ -34,8 +34,9 @@ class MetricsCollector {
   MetricsCollector(MetricsExchange* exchange, MirroredBridges* bridges,
                    SessionReader* sessions, std::function<int64_t()> now);
 
-  // Makes progress without blocking, on what is asked of the exchange.  Wait()
-  // makes the next poll_block() wake up when there is more to do.
+  // Makes progress without blocking, on what is asked of the exchange, and
+  // keeps the history, which grows when the reader has news.  Wait() makes the
+  // next poll_block() wake up when there is more to do.
   void Run();
   void Wait();
 
@@ -49,6 +50,7 @@ class MetricsCollector {
   };
 
   void Start();
+  void Sample();
   MetricsSnapshot TakeSnapshot(const Collection& collection);
   std::vector<DatapathMetrics> TakeDatapaths();
 
@@ -57,8 +59,10 @@ class MetricsCollector {
   SessionReader* const sessions_;
   const std::function<int64_t()> now_;
   std::shared_ptr<Collection> collection_;  // That is going on, or null.
-  std::set<size_t> asked_;    // Bridges that have yet to answer, maybe since an
-                              // earlier collection.
+  std::set<size_t> asked_;  // Bridges that have yet to answer, maybe since an
+                            // earlier collection.
+  TrafficHistory history_;
+  std::shared_ptr<const TrafficHistory> shared_history_;  // Null if outdated.
   std::string logged_error_;  // Of the answer about sessions.
 };
 

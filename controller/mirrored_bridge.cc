@@ -186,7 +186,8 @@ BridgeMetrics MirroredBridge::Metrics(const nlohmann::json& sessions) const {
   BridgeMetrics metrics;
   metrics.bridge = name();
   metrics.tier = sessions.at("tier");
-  const nlohmann::json status = Status(sessions);
+  metrics.status = Status(sessions);
+  const nlohmann::json& status = metrics.status;
   metrics.connected = status["connected"];
   metrics.in_force = status["in_force"];
   metrics.up_to_date = status["state"] == kUpToDate;

@@ -28,6 +28,7 @@
 #include "controller/mirrored_bridges.h"
 #include "controller/openflow_connection.h"
 #include "controller/ovs.h"
+#include "controller/page.h"
 #include "controller/policy_file.h"
 #include "controller/service_manager.h"
 #include "controller/session_reader.h"
@@ -101,7 +102,9 @@ struct DaemonOptions {
       "  --db=SERVER               the database in which a bridge given by\n"
       "                            name gets its tap tables set\n"
       "                            (default: unix:%s/db.sock)\n"
-      "  --metrics=[ADDRESS:]PORT  serve metrics for Prometheus by HTTP there\n"
+      "  --metrics=[ADDRESS:]PORT  serve a live page, and metrics for "
+      "Prometheus,\n"
+      "                            by HTTP there\n"
       "                            (default address: 127.0.0.1)\n",
       program_name, program_name, ovs_rundir(), kMaxTapTable,
       unsigned{TapTables().ingress}, unsigned{TapTables().egress},
@@ -549,15 +552,37 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
       Now);
 }
 
-// The page of metrics, from a snapshot that is at most a second old.
-HttpResponse ServeMetrics(MetricsExchange* exchange) {
+// What `format` makes of a snapshot that is at most a second old.
+HttpResponse ServeSnapshot(MetricsExchange* exchange,
+                           const std::string& content_type,
+                           std::string (*format)(const MetricsSnapshot&)) {
   const std::shared_ptr<const MetricsSnapshot> snapshot =
       exchange->Get(std::chrono::seconds(1), std::chrono::seconds(5));
   if (!snapshot) {
     return {.status = 503, .body = "the daemon is busy\n"};
   }
-  return {.content_type = kMetricsContentType,
-          .body = FormatMetrics(*snapshot)};
+  return {.content_type = content_type, .body = format(*snapshot)};
+}
+
+// The metrics and the live page.
+HttpPages PagesOf(MetricsExchange* exchange) {
+  HttpPages pages;
+  const auto add = [&](const std::string& path, const char* content_type,
+                       std::string (*format)(const MetricsSnapshot&)) {
+    pages[path] = [=] { return ServeSnapshot(exchange, content_type, format); };
+  };
+  add("/metrics", kMetricsContentType, FormatMetrics);
+  add("/api/state", "application/json", FormatPageState);
+  add("/api/policies", "application/json", FormatPagePolicies);
+  add("/api/history", "application/json", FormatPageHistory);
+  for (const PageFile& file : kPageFiles) {
+    const std::string name = file.name;
+    pages[name == "index.html" ? "/" : "/" + name] = [file] {
+      return HttpResponse{.content_type = PageContentType(file.name),
+                          .body = file.text};
+    };
+  }
+  return pages;
 }
 
 int Main(int argc, char** argv) {
@@ -583,15 +608,15 @@ int Main(int argc, char** argv) {
     ovs_fatal(0, "no policy could be loaded, see the log");
   }
   MetricsExchange exchange;
-  MetricsCollector collector(&exchange, &bridges, &sessions, Now);
-  HttpServer server(
-      {{"/metrics", [&exchange] { return ServeMetrics(&exchange); }}});
+  std::optional<MetricsCollector> collector;
+  HttpServer server(PagesOf(&exchange));
   if (options.metrics) {
+    collector.emplace(&exchange, &bridges, &sessions, Now);
     if (const std::string error = server.Start(*options.metrics);
         !error.empty()) {
       ovs_fatal(0, "--metrics: %s", error.c_str());
     }
-    VLOG_INFO("metrics are at http://%s/metrics",
+    VLOG_INFO("the live page is at http://%s/, metrics are at /metrics",
               FormatEndpoint(*options.metrics).c_str());
   }
   daemonize_complete();
@@ -608,11 +633,15 @@ int Main(int argc, char** argv) {
     }
     unixctl_server_run(unixctl);
     bridges.Run();
-    collector.Run();
+    if (collector) {
+      collector->Run();
+    }
 
     unixctl_server_wait(unixctl);
     bridges.Wait();
-    collector.Wait();
+    if (collector) {
+      collector->Wait();
+    }
     poll_fd_wait(hangup_pipe[0], POLLIN);
     if (exiting) {
       poll_immediate_wake();

@@ -33,6 +33,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/masked_test.cc \
 	tests/unit/metrics_test.cc \
 	tests/unit/names_test.cc \
+	tests/unit/page_test.cc \
 	tests/unit/parser_test.cc \
 	tests/unit/pcapng_test.cc \
 	tests/unit/policy_file_test.cc \
@@ -47,6 +48,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/sessions_test.cc \
 	tests/unit/stages_test.cc \
 	tests/unit/status_test.cc \
+	tests/unit/traffic_history_test.cc \
 	tests/unit/warnings_test.cc
 tests_unit_rmirror_unit_LDADD = \
 	controller/libcommands.la \
