@@ -14,6 +14,9 @@ const INTERVAL = 2000;
 const PATIENCE = 10000;
 const HISTORY_INTERVAL = 5000;
 
+// So many lines say what is wrong with a bridge.
+const PROBLEMS = 8;
+
 const byId = (id) => document.getElementById(id);
 
 async function ask(path) {
@@ -164,7 +167,10 @@ class BridgeView {
   }
 
   update(bridge) {
-    const problems = problemsOf(bridge);
+    const all = problemsOf(bridge);
+    const problems = all.length <= PROBLEMS ? all
+      : [...all.slice(0, PROBLEMS - 1),
+         `… and ${count(all.length - PROBLEMS + 1)} more: see the targets`];
     setText(this.badge, bridge.status.good && problems.length === 0
       ? "● in order" : "▲ something is wrong");
     setAttribute(this.badge, "class",
@@ -250,8 +256,8 @@ class Summary {
     this.set(2, lost ? "bad" : known.length ? "good" : "",
              lost ? `▲ ${count(lost)}` : known.length ? "● Nothing"
                : "? Not known",
-             lost ? `${lost === 1 ? "copy" : "copies"} in the last ${lately} s: `
-               + [...reasons].map(([reason, number]) =>
+             lost ? `${lost === 1 ? "copy" : "copies"} in the last ` +
+               `${lately} s: ` + [...reasons].map(([reason, number]) =>
                  `${reason} ${count(number)}`).join(", ")
                : known.length ? `in the last ${lately} s` : "");
   }
@@ -339,7 +345,8 @@ class Page {
     if (names.join("\n") === [...this.views.keys()].join("\n")) {
       return;
     }
-    this.views = new Map(names.map((name, i) => [name, new BridgeView(i, name)]));
+    this.views = new Map(names.map(
+      (name, i) => [name, new BridgeView(i, name)]));
     this.historyTime = -Infinity;
     byId("bridges").replaceChildren(
       ...[...this.views.values()].map(({element}) => element));
@@ -351,7 +358,8 @@ class Page {
   tell() {
     const stale = this.failed;
     setAttribute(document.body, "class", stale ? "stale" : "");
-    setAttribute(byId("connection"), "class", stale ? "badge bad" : "badge good");
+    setAttribute(byId("connection"), "class",
+                 `badge ${stale ? "bad" : "good"}`);
     setText(byId("connection-text"), stale
       ? "▲ Not connected to ovs-rmirrord" + (this.answered
         ? `: these figures are of ${clock(this.answered)}` : "")

@@ -69,10 +69,12 @@ function describeRules(rules) {
   const pps = total(rules, "pps");
   const active = rules.filter((rule) => rule.packets > 0).length;
   const chains = [...new Set(rules.map((rule) => rule.chain))];
-  const where = chains.length === 1 ? chains[0] : several(chains.length, "chain");
+  const where = chains.length === 1 ? chains[0]
+    : several(chains.length, "chain");
   const traffic = pps > 0
     ? `${rate(pps)} packets/s, ${bits(total(rules, "bps"))}`
     : single && stateOf(first).level === "dead" ? stateOf(first).text
+    : active === 0 ? "no packet yet"
     : `${several(total(rules, "packets"), "packet")}, none now`;
   return {
     lines: single

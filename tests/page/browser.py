@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A browser without a window, in the network namespace of the switch, that looks
-at the live page."""
+"""A browser without a window, in the network namespace of the switch, that
+looks at the live page."""
 
 import contextlib
 import json
