@@ -18,6 +18,9 @@ using nlohmann::json;
 // A copy of a copy, which nobody misses.
 constexpr const char* kLoop = "loop";
 
+// The health of a session that loses no copy.
+constexpr const char* kSending = "sending";
+
 Session ReadSession(const json& shown) {
   const auto target = ParseAddress(shown.at("target").get<std::string>());
   if (!target) {
@@ -88,7 +91,7 @@ std::string JudgeHealth(const SessionCounters& recent) {
     }
   }
   return most                                       ? most->first
-         : FindOrEmpty(recent.counts, "copies") > 0 ? "sending"
+         : FindOrEmpty(recent.counts, "copies") > 0 ? kSending
                                                     : "idle";
 }
 
@@ -122,6 +125,15 @@ std::string FormatDrops(const json& session) {
   return s;
 }
 
+// " (last copy 75 s ago)", or nothing if that is not known, or copies are being
+// sent.
+std::string FormatLastCopy(const json& session) {
+  return session.at("health") == kSending || !session.contains("last_copy") ||
+                 session.at("last_copy").is_null()
+             ? ""
+             : " (last copy " + session.at("last_copy").dump() + " s ago)";
+}
+
 }  // namespace
 
 std::string NameSession(const Session& session) {
@@ -152,6 +164,21 @@ CountersByDatapath ReadSessionCounters(const json& shown) {
 }
 
 void SessionHistory::Add(int64_t when, CountersByDatapath counters) {
+  std::map<std::string, std::map<std::string, int64_t>> last_copies;
+  for (const auto& [datapath, now] : counters) {
+    for (const auto& [session, counted] : now.sessions) {
+      const uint64_t copies = FindOrEmpty(counted.counts, "copies");
+      const bool sent =
+          !samples_.empty() &&
+          Growth(FindOrEmpty(Find(samples_.back(), datapath, session).counts,
+                             "copies"),
+                 copies) > 0;
+      last_copies[datapath][session] =
+          sent ? when
+               : FindOrEmpty(FindOrEmpty(last_copies_, datapath), session);
+    }
+  }
+  last_copies_ = std::move(last_copies);
   samples_.push_back({when, std::move(counters)});
   // One that is older stays, as what the first one within has grown from.
   while (samples_.size() > 1 && samples_[1].when <= when - window_) {
@@ -159,16 +186,18 @@ void SessionHistory::Add(int64_t when, CountersByDatapath counters) {
   }
 }
 
+const SessionCounters& SessionHistory::Find(const Sample& sample,
+                                            const std::string& datapath,
+                                            const std::string& session) {
+  return FindOrEmpty(FindOrEmpty(sample.counters, datapath).sessions, session);
+}
+
 SessionCounters SessionHistory::Recent(const std::string& datapath,
                                        const std::string& session) const {
   SessionCounters recent;
   for (size_t i = 1; i < samples_.size(); i++) {
-    const auto find = [&](size_t sample) {
-      return FindOrEmpty(
-          FindOrEmpty(samples_[sample].counters, datapath).sessions, session);
-    };
-    const SessionCounters before = find(i - 1);
-    const SessionCounters now = find(i);
+    const SessionCounters& before = Find(samples_[i - 1], datapath, session);
+    const SessionCounters& now = Find(samples_[i], datapath, session);
     AddGrowth(before.counts, now.counts, &recent.counts);
     AddGrowth(before.drops, now.drops, &recent.drops);
   }
@@ -224,6 +253,10 @@ json SessionHistory::Report(const std::string& tier, const std::string& error,
     session["recent_drops"] = json::object();
     session["recent_drops"].update(json(recent.drops));
     session["health"] = JudgeHealth(recent);
+    const int64_t last =
+        FindOrEmpty(FindOrEmpty(last_copies_, datapath->first), name);
+    session["last_copy"] =
+        last ? json((samples_.back().when - last) / 1000) : json();
     losing = losing || SumLost(recent.drops) > 0;
   }
   report["losing"] = losing;
@@ -260,7 +293,7 @@ std::string FormatSessions(const json& report, const ListingOptions& options) {
     }
     s += numbers + " " + health +
          std::string(health.size() < 9 ? 9 - health.size() : 0, ' ') + " " +
-         session.at("session").get<std::string>() +
+         session.at("session").get<std::string>() + FormatLastCopy(session) +
          (drops.empty() ? "" : ": dropped: " + drops) + "\n";
   }
   if (const auto error = report.at("sessions_error").get<std::string>();

@@ -62,6 +62,8 @@ class SessionHistory {
   //     and, unless that is unknown:
   //     copies, bytes, ... and drops, as dpctl/rmirror-show says them
   //     recent_copies, recent_drops  those of the last `window`
+  //     last_copy        how many seconds before the last Add() a copy was last
+  //                      seen to be sent; null if none was
   //   no_session         packets for which there was no session left
   //   recent_no_session  those of the last `window`
   //   window             in seconds
@@ -78,12 +80,18 @@ class SessionHistory {
     CountersByDatapath counters;
   };
 
+  static const SessionCounters& Find(const Sample& sample,
+                                     const std::string& datapath,
+                                     const std::string& session);
   SessionCounters Recent(const std::string& datapath,
                          const std::string& session) const;
   uint64_t RecentNoSession(const std::string& datapath) const;
 
   const int64_t window_;
   std::deque<Sample> samples_;
+  // When each session of a datapath was last seen to have sent copies; 0 if it
+  // was not.
+  std::map<std::string, std::map<std::string, int64_t>> last_copies_;
 };
 
 // A report for people: a line for each session.

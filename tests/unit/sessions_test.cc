@@ -174,6 +174,25 @@ TEST(SessionHistoryTest, SaysWhyNothingIsKnown) {
             std::string::npos);
 }
 
+TEST(SessionHistoryTest, KnowsWhenACopyWasLastSent) {
+  SessionHistory history(60000);
+  const std::vector<Session> sessions = {MakeSession("192.0.2.9")};
+  const auto last_copy = [&](int64_t when, uint64_t copies) {
+    history.Add(when, Show({ShowSession("192.0.2.9", nullptr, copies, 0)}));
+    return history.Report("userspace", "",
+                          sessions)["sessions"][0]["last_copy"];
+  };
+  // What was before the first look may be long ago.
+  EXPECT_EQ(last_copy(1000, 10), nullptr);
+  EXPECT_EQ(last_copy(6000, 11), 0);
+  EXPECT_EQ(last_copy(80500, 11), 74);
+  EXPECT_NE(FormatSessions(history.Report("userspace", "", sessions), {})
+                .find("192.0.2.9 (last copy 74 s ago)\n"),
+            std::string::npos);
+  EXPECT_EQ(last_copy(90000, 0), 84) << "reset";
+  EXPECT_EQ(last_copy(95000, 1), 0);
+}
+
 TEST(FormatSessionsTest, HasALineForEachSession) {
   SessionHistory history(60000);
   history.Add(0, Show({ShowSession("192.0.2.9", 7, 100000, 0)}));
