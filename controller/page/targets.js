@@ -45,6 +45,17 @@ function sum(drops) {
   return drops.reduce((total, [, number]) => total + number, 0);
 }
 
+// When a copy was last sent to the target, in words.
+function lastCopyOf(session) {
+  const seconds = session.last_copy;
+  if (seconds === undefined || session.health === "sending") {
+    return "";
+  }
+  return seconds === null ? ", no copy was seen yet"
+    : seconds < 120 ? `, last copy ${seconds} s ago`
+    : `, last copy ${several(Math.floor(seconds / 60), "minute")} ago`;
+}
+
 const TARGETS_AT_FIRST = 24;
 
 class Target {
@@ -104,7 +115,7 @@ class Target {
     setText(this.health, `${health.symbol} ${health.word}`);
     setAttribute(this.health, "class", `badge ${health.level}`);
     setText(this.facts, `${several(rules, "rule")} ` +
-      `${rules === 1 ? "mirrors" : "mirror"} to it`);
+      `${rules === 1 ? "mirrors" : "mirror"} to it${lastCopyOf(session)}`);
     const known = "copies" in session;
     const drops = dropsOf(session.drops);
     for (const [key, figure] of Object.entries(this.figures)) {
