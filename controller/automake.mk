@@ -42,6 +42,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/last_good.h \
 	controller/listing.cc \
 	controller/listing.h \
+	controller/loss_log.cc \
+	controller/loss_log.h \
 	controller/masked.cc \
 	controller/masked.h \
 	controller/match_reader.cc \

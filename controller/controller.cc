@@ -26,8 +26,21 @@ namespace {
 // Milliseconds.
 constexpr int64_t kRetryAfter = 5000;
 constexpr int64_t kWaitForTaps = 1000;
+constexpr int64_t kWaitForConnection = 2000;
 // So much of what was counted may be lost with the flows that counted it.
 constexpr int64_t kReadCountersEvery = 10000;
+constexpr int64_t kSilence = 10000;
+
+struct vlog_rate_limit connection_rl = VLOG_RATE_LIMIT_INIT(30, 20);
+struct vlog_rate_limit dormant_rl = VLOG_RATE_LIMIT_INIT(60, 20);
+
+// Why the switch may not be as the policy says.
+constexpr const char* kPolicyLoaded = "policy loaded";
+constexpr const char* kConnected = "connected";
+constexpr const char* kPortsChanged = "ports changed";
+constexpr const char* kInterference = "somebody else has changed it";
+constexpr const char* kFailedBefore = "it failed before";
+constexpr const char* kCommand = "command";
 
 // "1 flow", "2 flows".
 std::string Count(size_t n, const std::string& noun) {
@@ -95,7 +108,24 @@ Controller::Controller(Options options,
     : options_(std::move(options)),
       connection_(std::move(connection)),
       tap_config_(std::move(tap_config)),
-      now_(std::move(now)) {}
+      now_(std::move(now)),
+      began_(now_()) {}
+
+// Once each time that the connection comes or breaks.
+void Controller::LogConnection() {
+  const bool connected = connection_->IsConnected();
+  if (connected == told_connected_ || (!connected && !told_connected_ &&
+                                       now_() < began_ + kWaitForConnection)) {
+    return;
+  }
+  told_connected_ = connected;
+  const std::string text = options_.bridge + ": " + connection_->Describe();
+  if (connected) {
+    VLOG_INFO_RL(&connection_rl, "%s", text.c_str());
+  } else {
+    VLOG_WARN_RL(&connection_rl, "%s", text.c_str());
+  }
+}
 
 void Controller::Run() {
   connection_->Run();
@@ -109,13 +139,18 @@ void Controller::Run() {
   }
   if (connection_->IsConnected() && !was_connected_) {
     tallies_.connections++;
+    reasons_.insert(kConnected);
   }
+  LogConnection();
   was_connected_ = connection_->IsConnected();
   if (connection_->Generation() != generation_) {
     generation_ = connection_->Generation();
     interference_ = connection_->Interference();
     due_ = due_ || loaded_.has_value();
     not_before_ = 0;
+    if (!reasons_.contains(kConnected)) {
+      reasons_.insert(kPortsChanged);
+    }
   }
   if (connection_->Interference() != interference_) {
     interference_ = connection_->Interference();
@@ -128,6 +163,10 @@ void Controller::Run() {
   if (connection_->IsConnected() && now_() >= TimeToReadCounters()) {
     ReadCounters();
   }
+  if (questions_ > 0 && now_() >= silent_since_ + kSilence && !told_silent_) {
+    told_silent_ = true;
+    VLOG_WARN("%s: the switch does not answer", options_.bridge.c_str());
+  }
 }
 
 // Somebody else has changed flows of the tap tables.
@@ -139,6 +178,7 @@ void Controller::ScheduleRepair() {
   const int64_t when = pace_.Schedule(now_());
   not_before_ = due_ ? std::min(not_before_, when) : when;
   due_ = true;
+  reasons_.insert(kInterference);
   tallies_.repairs++;
   if (pace_.IsSlowest(now_()) && !was_slowest) {
     VLOG_WARN(
@@ -165,9 +205,13 @@ std::optional<int64_t> Controller::Wait() {
   if (!connection_->IsConnected()) {
     return std::nullopt;
   }
-  const int64_t when = due_ && !synchronizing_
-                           ? std::min(TimeOfNextAttempt(), TimeToReadCounters())
-                           : TimeToReadCounters();
+  int64_t when = TimeToReadCounters();
+  if (due_ && !synchronizing_) {
+    when = std::min(when, TimeOfNextAttempt());
+  }
+  if (questions_ > 0 && !told_silent_) {
+    when = std::min(when, silent_since_ + kSilence);
+  }
   return when == INT64_MAX ? std::nullopt : std::optional(when);
 }
 
@@ -175,6 +219,7 @@ void Controller::Load(Policy policy, Done done) {
   loaded_.emplace();
   loaded_->policy = std::move(policy);
   due_ = true;
+  reasons_.insert(kPolicyLoaded);
   not_before_ = 0;
   if (tap_config_) {
     tap_config_->Use(TapsOf(loaded_->policy), false);
@@ -183,9 +228,13 @@ void Controller::Load(Policy policy, Done done) {
   if (connection_->IsConnected()) {
     waiting_.push_back(std::move(done));
   } else {
-    done(true, options_.policy_file + ": loaded; it will be installed when " +
-                   options_.bridge + " is reached (" + connection_->Describe() +
-                   ")\n");
+    const std::string text =
+        options_.policy_file + ": loaded; it will be installed when " +
+        options_.bridge + " is reached (" + connection_->Describe() + ")";
+    if (told_connected_) {  // At the start this goes without saying.
+      VLOG_INFO("%s", text.c_str());
+    }
+    done(true, text + "\n");
   }
 }
 
@@ -196,6 +245,7 @@ void Controller::Clear(Done done) {
   }
   loaded_.reset();
   due_ = true;
+  reasons_.insert(kCommand);
   not_before_ = 0;
   if (tap_config_) {
     tap_config_->Use({}, true);
@@ -211,6 +261,7 @@ void Controller::Zero(Done done) {
   }
   zero_ = true;
   due_ = true;
+  reasons_.insert(kCommand);
   not_before_ = 0;
   waiting_.push_back(std::move(done));
 }
@@ -220,18 +271,43 @@ void Controller::Synchronize() {
   zeroing_ = std::exchange(zero_, false);
   due_ = false;
   served_ = std::exchange(waiting_, {});
+  reason_.clear();
+  for (const std::string& reason : std::exchange(reasons_, {})) {
+    reason_ += (reason_.empty() ? "" : ", ") + reason;
+  }
   ReadState([this](const std::string& error, const SwitchState& state) {
     HandleState(error, state);
   });
 }
 
+// Logs what is new about the answers of the switch, of which one has come.
+void Controller::LogAnswer(const std::string& error) {
+  if (connection_->IsConnected()) {
+    if (told_silent_) {
+      VLOG_INFO("%s: the switch answers again", options_.bridge.c_str());
+    }
+    if (!error.empty() && error != reading_error_) {
+      VLOG_WARN("%s: flows and counters cannot be read: %s",
+                options_.bridge.c_str(), error.c_str());
+    }
+    reading_error_ = error;
+  }
+  told_silent_ = false;
+  silent_since_ = now_();
+  questions_--;
+}
+
 // Adds what is read to the counters before it is given to `done`.
 SwitchConnection::StateDone Controller::AddCounters(
     SwitchConnection::StateDone done) {
+  if (questions_++ == 0) {
+    silent_since_ = now_();
+  }
   return [this, done = std::move(done), asked = now_(),
           generation = connection_->Generation()](const std::string& error,
                                                   const SwitchState& state) {
     counters_read_ = now_();
+    LogAnswer(error);
     if (error.empty()) {
       counters_.Add(state, limits_, {asked, now_(), generation});
     }
@@ -262,13 +338,13 @@ void Controller::ReadCounters() {
 void Controller::HandleState(const std::string& error,
                              const SwitchState& state) {
   if (!error.empty()) {
-    FinishSynchronization(error, "");
+    FinishSynchronization(error, "", false);
     return;
   }
   SwitchChanges changes;
   const std::string plan_error = Plan(state, &changes);
   if (!plan_error.empty() || changes.empty()) {
-    FinishSynchronization(plan_error, "nothing to change");
+    FinishSynchronization(plan_error, "nothing to change", false);
     return;
   }
   const auto shared = std::make_shared<const SwitchChanges>(std::move(changes));
@@ -297,8 +373,8 @@ std::string Controller::Plan(const SwitchState& state, SwitchChanges* changes) {
     if (diagnostics.HasErrors()) {
       return diagnostics.Sorted().front().what;
     }
-    LogDormantRules(loaded_->dormant, tap.dormant, state.ports);
     loaded_->dormant = std::move(tap.dormant);
+    LogDormantRules(state.ports);
   }
   MeterNumbers meters;
   const std::string meter_error =
@@ -398,35 +474,42 @@ std::string Controller::CanonicalizeUnknown(
   return "";
 }
 
-// Says which rules wait for a port, and which no longer do.  `before` and `now`
-// are the indexes of those that do, in rising order.
-void Controller::LogDormantRules(const std::vector<size_t>& before,
-                                 const std::vector<size_t>& now,
-                                 const PortNumbers& ports) const {
+// Says which rules wait for a port, and which no longer do, unless that was
+// said of the same rule before, in this policy or an earlier one.
+void Controller::LogDormantRules(const PortNumbers& ports) {
+  const std::set<RuleId> before = std::exchange(told_dormant_, {});
   for (size_t r = 0; r < loaded_->policy.rules.size(); r++) {
     const Rule& rule = loaded_->policy.rules[r];
-    const bool was = std::binary_search(before.begin(), before.end(), r);
-    const bool is = std::binary_search(now.begin(), now.end(), r);
-    if (is == was) {
+    const RuleId id = loaded_->program.ids[r];
+    const bool is =
+        std::binary_search(loaded_->dormant.begin(), loaded_->dormant.end(), r);
+    if (is) {
+      told_dormant_.insert(id);
+    }
+    if (is == before.contains(id)) {
       continue;
     }
     const InterfaceMatch* missing = FindMissingPort(rule.matches, ports);
     if (!missing) {
-      VLOG_INFO("%s:%d: the port is there: the rule is in force",
-                options_.policy_file.c_str(), rule.where.line);
+      VLOG_INFO_RL(&dormant_rl,
+                   "%s:%d: the port is there: the rule is in force",
+                   options_.policy_file.c_str(), rule.where.line);
       continue;
     }
     const std::string name = missing->name + (missing->prefix ? "+" : "");
     if (ports.contains(missing->name)) {
-      VLOG_WARN(
+      VLOG_WARN_RL(
+          &dormant_rl,
           "%s:%d: %s is the port LOCAL of %s, which -i and -o do not name: "
           "write the rule for OUTPUT or INPUT, without it",
           options_.policy_file.c_str(), rule.where.line, name.c_str(),
           options_.bridge.c_str());
     } else {
-      VLOG_WARN("%s:%d: %s has no port %s: the rule sleeps until there is one",
-                options_.policy_file.c_str(), rule.where.line,
-                options_.bridge.c_str(), name.c_str());
+      VLOG_WARN_RL(
+          &dormant_rl,
+          "%s:%d: %s has no port %s: the rule sleeps until there is one",
+          options_.policy_file.c_str(), rule.where.line,
+          options_.bridge.c_str(), name.c_str());
     }
   }
 }
@@ -434,7 +517,7 @@ void Controller::LogDormantRules(const std::vector<size_t>& before,
 void Controller::HandleApplied(const std::string& error,
                                const SwitchChanges& changes) {
   if (!error.empty()) {
-    FinishSynchronization(error, "");
+    FinishSynchronization(error, "", false);
     return;
   }
   size_t n[4] = {};
@@ -451,11 +534,13 @@ void Controller::HandleApplied(const std::string& error,
           (n[3] ? ", counters zeroed" : "") +
           (changes.meters.empty()
                ? ""
-               : ", " + Count(changes.meters.size(), "meter") + " changed"));
+               : ", " + Count(changes.meters.size(), "meter") + " changed"),
+      true);
 }
 
 void Controller::FinishSynchronization(const std::string& error,
-                                       const std::string& summary) {
+                                       const std::string& summary,
+                                       bool changed) {
   synchronizing_ = false;
   if (error.empty()) {
     const std::string text =
@@ -464,8 +549,11 @@ void Controller::FinishSynchronization(const std::string& error,
                        Count(flows_, "flow")
                  : std::string("cleared")) +
         ": " + summary;
-    if (!served_.empty() || !pace_.IsSlowest(now_())) {
-      VLOG_INFO("%s", text.c_str());
+    // What is normal is not worth a line: that nothing had to be done for new
+    // ports, and repairs of which it was said that they go on.
+    if (changed ? !served_.empty() || !pace_.IsSlowest(now_())
+                : reason_ != kPortsChanged && reason_ != kInterference) {
+      VLOG_INFO("%s (%s)", text.c_str(), reason_.c_str());
     }
     last_error_.clear();
     tallies_.updated = std::time(nullptr);
@@ -484,13 +572,14 @@ void Controller::FinishSynchronization(const std::string& error,
       done(true, text + "\n");
     }
   } else {
-    if (error != last_error_) {
+    if (error != last_error_ && connection_->IsConnected()) {
       VLOG_ERR("%s: %s are not as the policy says: %s", options_.bridge.c_str(),
                FormatTables().c_str(), error.c_str());
     }
     last_error_ = error;
     tallies_.updates_failed++;
     due_ = true;
+    reasons_.insert(kFailedBefore);
     not_before_ = now_() + kRetryAfter;
     for (const Done& done : std::exchange(served_, {})) {
       done(false, options_.bridge + ": " + error + "\n");

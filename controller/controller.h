@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -108,10 +109,12 @@ class Controller {
     }
   };
 
+  void LogConnection();
   void ScheduleRepair();
   int64_t TimeOfNextAttempt() const;
   void Synchronize();
   SwitchConnection::StateDone AddCounters(SwitchConnection::StateDone done);
+  void LogAnswer(const std::string& error);
   void ReadState(SwitchConnection::StateDone done);
   int64_t TimeToReadCounters() const;
   void ReadCounters();
@@ -122,11 +125,9 @@ class Controller {
   void HandleApplied(const std::string& error, const SwitchChanges& changes);
   void ReportForeignFlows(size_t foreign);
   std::string FormatTables() const;
-  void LogDormantRules(const std::vector<size_t>& before,
-                       const std::vector<size_t>& now,
-                       const PortNumbers& ports) const;
+  void LogDormantRules(const PortNumbers& ports);
   void FinishSynchronization(const std::string& error,
-                             const std::string& summary);
+                             const std::string& summary, bool changed);
   void Answer(Done done,
               std::function<void(const SwitchState&, const Done&)> answer);
   std::vector<ListedChain> ListChains();
@@ -145,16 +146,25 @@ class Controller {
   MeterNumbers next_limits_;    // and when the switch has the latest plan.
   int64_t counters_read_ = 0;  // When they were last read, or should have been.
   bool reading_counters_ = false;
+  size_t questions_ = 0;       // That the switch has not answered,
+  int64_t silent_since_ = 0;   // since then, if there are any.
+  bool told_silent_ = false;   // Whether that was logged.
+  std::string reading_error_;  // Of the last answer; empty: none.
 
   SwitchTallies tallies_;
   bool was_connected_ = false;
+  std::optional<bool> told_connected_;  // Whether it was logged that we are.
+  int64_t began_ = 0;                   // Time of the start.
+  std::set<RuleId> told_dormant_;       // Rules of which it was logged.
   size_t foreign_ = 0;  // Flows of others that were left in the tap tables.
 
   // Of the connection, last synchronized with.
   uint64_t generation_ = 0;
   uint64_t interference_ = 0;
-  Pace pace_;         // Of repairs of what others do.
-  bool due_ = false;  // The switch may not be as the policy says.
+  Pace pace_;                      // Of repairs of what others do.
+  bool due_ = false;               // The switch may not be as the policy says,
+  std::set<std::string> reasons_;  // for these reasons.
+  std::string reason_;             // Of the synchronization that is going on.
   bool synchronizing_ = false;
   bool zero_ = false;       // The next synchronization sets counters to 0.
   bool zeroing_ = false;    // The one that is going on does.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <sstream>
 #include <string>
 #include <utility>
 
@@ -17,12 +16,18 @@ namespace ovs_rmirror {
 
 namespace {
 
-void LogLines(enum vlog_level level, const std::string& text) {
-  std::istringstream lines(text);
-  std::string line;
-  while (std::getline(lines, line)) {
-    VLOG(level, "%s", line.c_str());
+struct vlog_rate_limit loss_rl = VLOG_RATE_LIMIT_INIT(60, 30);
+
+// How many diagnostics of this kind, "error" or "warning", there are in
+// `messages`.
+size_t CountDiagnostics(const std::string& messages, const std::string& kind) {
+  const std::string mark = ": " + kind + ": ";
+  size_t count = 0;
+  for (size_t at = messages.find(mark); at != std::string::npos;
+       at = messages.find(mark, at + 1)) {
+    count++;
   }
+  return count;
 }
 
 std::string FirstLine(const std::string& text) {
@@ -30,6 +35,19 @@ std::string FirstLine(const std::string& text) {
 }
 
 }  // namespace
+
+// Everything is said to who asked for it; in the log one line has to do.
+void MirroredBridge::LogRefusal(const std::string& messages) const {
+  const size_t errors = CountDiagnostics(messages, "error");
+  VLOG_ERR("%s: %s is not loaded, %s: %s%s", name().c_str(),
+           options_.file.rules().c_str(),
+           controller_->HasPolicy() ? "the policy in force stays"
+                                    : "no policy is in force",
+           FirstLine(messages).c_str(),
+           errors > 1
+               ? (", and " + std::to_string(errors - 1) + " more").c_str()
+               : "");
+}
 
 MirroredBridge::MirroredBridge(Options options,
                                std::unique_ptr<Controller> controller,
@@ -86,18 +104,24 @@ void MirroredBridge::Reload(Controller::Done done) {
   }
   if (!checked.policy) {
     policy_error_ = FirstLine(checked.messages);
+    LogRefusal(checked.messages);
     checked.messages +=
         name() + ": " + options_.file.rules() + " is not loaded: " +
         (controller_->HasPolicy() ? "the policy in force stays\n"
                                   : "no policy is in force\n");
-    LogLines(VLL_ERR, checked.messages);
     CountReload(false);
     done(false, checked.messages);
     return;
   }
   policy_error_.clear();
   using_last_good_ = false;
-  LogLines(VLL_WARN, checked.messages);
+  if (!checked.messages.empty()) {
+    const size_t warnings = CountDiagnostics(checked.messages, "warning");
+    VLOG_WARN("%s: %s%s", name().c_str(), FirstLine(checked.messages).c_str(),
+              warnings > 1
+                  ? (", and " + std::to_string(warnings - 1) + " more").c_str()
+                  : "");
+  }
   // The disk may be slow: the switch comes first.
   controller_->Load(std::move(*checked.policy),
                     [this, text = std::move(text), done = std::move(done)](
@@ -156,8 +180,8 @@ void MirroredBridge::LoadLastGood() {
     checked.messages += "\n";
   }
   if (!checked.policy) {
-    VLOG_ERR("%s: there is no last good policy, either:", name().c_str());
-    LogLines(VLL_ERR, checked.messages);
+    VLOG_ERR("%s: there is no last good policy, either: %s", name().c_str(),
+             FirstLine(checked.messages).c_str());
     return;
   }
   VLOG_ERR("%s: the last good policy is used instead of %s: %s", name().c_str(),
@@ -166,6 +190,25 @@ void MirroredBridge::LoadLastGood() {
   using_last_good_ = true;
   controller_->Load(std::move(*checked.policy),
                     [](bool, const std::string&) {});
+}
+
+void MirroredBridge::LookAtSessions(const nlohmann::json& sessions) {
+  const auto tier = sessions.at("tier").get<std::string>();
+  if (!tier.empty() && tier != logged_tier_) {
+    VLOG_INFO("%s: copies are made by the tier %s%s", name().c_str(),
+              tier.c_str(),
+              logged_tier_.empty()
+                  ? ""
+                  : (", not " + logged_tier_ + " any longer").c_str());
+    logged_tier_ = tier;
+  }
+  for (const LossEvent& event : losses_.Look(sessions, now_())) {
+    if (event.losing) {
+      VLOG_WARN_RL(&loss_rl, "%s: %s", name().c_str(), event.text.c_str());
+    } else {
+      VLOG_INFO_RL(&loss_rl, "%s: %s", name().c_str(), event.text.c_str());
+    }
+  }
 }
 
 nlohmann::json MirroredBridge::Status(const nlohmann::json& sessions) const {

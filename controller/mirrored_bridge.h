@@ -15,6 +15,7 @@
 #include "controller/controller.h"
 #include "controller/file_watch.h"
 #include "controller/last_good.h"
+#include "controller/loss_log.h"
 #include "controller/metrics.h"
 #include "controller/policy_file.h"
 
@@ -48,6 +49,9 @@ class MirroredBridge {
   // instead, if one was kept.  Returns whether there is a policy now.
   bool LoadAtStart();
 
+  // Logs what is new in what SessionHistory::Report() says.
+  void LookAtSessions(const nlohmann::json& sessions);
+
   // See FormatStatus().  `sessions` is what SessionHistory::Report() says.
   nlohmann::json Status(const nlohmann::json& sessions) const;
 
@@ -63,6 +67,7 @@ class MirroredBridge {
   void Keep(const PolicyText& text);
   void LogWatchError();
   void CountReload(bool good);
+  void LogRefusal(const std::string& messages) const;
 
   const Options options_;
   const std::unique_ptr<Controller> controller_;
@@ -76,6 +81,8 @@ class MirroredBridge {
   std::optional<PolicyText> kept_;  // In `last_good_`, as far as we know.
   std::string keep_error_;          // Of the last attempt to keep a policy.
   std::string logged_watch_error_;
+  std::string logged_tier_;
+  LossLog losses_;
 };
 
 }  // namespace ovs_rmirror

@@ -18,6 +18,12 @@ void MirroredBridges::Run() {
   for (const auto& bridge : bridges_) {
     bridge->Run();
   }
+  if (sessions_->Shown() && sessions_->Shown()->when != looked_) {
+    looked_ = sessions_->Shown()->when;
+    for (const auto& bridge : bridges_) {
+      bridge->LookAtSessions(SessionsOf(*bridge));
+    }
+  }
 }
 
 void MirroredBridges::Wait() {

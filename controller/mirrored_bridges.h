@@ -86,6 +86,7 @@ class MirroredBridges {
   void ListNow(const std::string& bridge, Done done);
 
   SessionReader* const sessions_;
+  int64_t looked_ = -1;  // When the answer came that was looked at last.
   std::vector<std::unique_ptr<MirroredBridge>> bridges_;
 };
 

@@ -588,6 +588,9 @@ HttpPages PagesOf(MetricsExchange* exchange) {
 int Main(int argc, char** argv) {
   ovs_cmdl_proctitle_init(argc, argv);
   ovs_set_program_name(argv[0], RMIRROR_VERSION);
+  // It has a line for each attempt to connect; the controller has one for each
+  // connection that comes or breaks.
+  vlog_set_levels(vlog_module_from_name("rconn"), VLF_ANY_DESTINATION, VLL_OFF);
   const DaemonOptions options = ParseOptions(argc, argv);
   fatal_ignore_sigpipe();
 

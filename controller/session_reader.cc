@@ -9,6 +9,8 @@
 
 #include "controller/ovs.h"
 
+VLOG_DEFINE_THIS_MODULE(session_reader);
+
 namespace ovs_rmirror {
 
 namespace {
@@ -19,9 +21,6 @@ using Json = nlohmann::json;
 constexpr int64_t kMinInterval = 100;
 constexpr int64_t kMaxInterval = 5000;
 constexpr int64_t kFresh = 1000;
-
-// Inquiries in a window.
-constexpr int64_t kInquiries = 12;
 
 constexpr std::string_view kTier = "Remote mirror tier: ";
 
@@ -168,7 +167,8 @@ class SessionReader::Inquiry {
 SessionReader::SessionReader(std::string directory, int64_t window,
                              std::function<int64_t()> now)
     : directory_(std::move(directory)),
-      interval_(std::clamp(window / kInquiries, kMinInterval, kMaxInterval)),
+      interval_(
+          std::clamp(window / kLooksInWindow, kMinInterval, kMaxInterval)),
       now_(std::move(now)),
       history_(window) {}
 
@@ -208,6 +208,14 @@ void SessionReader::Wait() {
 }
 
 void SessionReader::Finish(const std::string& error) {
+  if (error.empty() == unknown_) {
+    unknown_ = !error.empty();
+    if (unknown_) {
+      VLOG_WARN("what becomes of copies is not known: %s", error.c_str());
+    } else {
+      VLOG_INFO("what becomes of copies is known again");
+    }
+  }
   error_ = error;
   last_ = now_();
   for (auto& [bridge, tier] : tiers_) {

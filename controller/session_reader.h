@@ -71,6 +71,7 @@ class SessionReader {
   SessionHistory history_;
   std::map<std::string, std::string> tiers_;  // Of each bridge; empty: unknown.
   std::optional<ShownSessions> shown_;
+  bool unknown_ = false;  // Whether it was logged that there is no answer.
   std::string error_ = "ovs-vswitchd was not asked yet";
   std::unique_ptr<Inquiry> inquiry_;  // That is going on.
   std::optional<int64_t> last_;       // End of the last one.

@@ -15,9 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-// A copy of a copy, which nobody misses.
-constexpr const char* kLoop = "loop";
-
 // The health of a session that loses no copy.
 constexpr const char* kSending = "sending";
 
@@ -71,14 +68,6 @@ const typename Map::mapped_type& FindOrEmpty(const Map& map,
   static const typename Map::mapped_type empty{};
   const auto it = map.find(key);
   return it == map.end() ? empty : it->second;
-}
-
-uint64_t SumLost(const std::map<std::string, uint64_t>& drops) {
-  uint64_t sum = 0;
-  for (const auto& [reason, count] : drops) {
-    sum += reason == kLoop ? 0 : count;
-  }
-  return sum;
 }
 
 // The reason of most of the drops in `recent`, or whether there is anything to
@@ -135,6 +124,14 @@ std::string FormatLastCopy(const json& session) {
 }
 
 }  // namespace
+
+uint64_t SumLost(const std::map<std::string, uint64_t>& drops) {
+  uint64_t sum = 0;
+  for (const auto& [reason, count] : drops) {
+    sum += reason == kLoop ? 0 : count;
+  }
+  return sum;
+}
 
 std::string NameSession(const Session& session) {
   return FormatAddress(session.target) + FormatSessionOptions(session);

@@ -40,6 +40,16 @@ std::string NameSession(const Session& session);
 // is no such answer.
 CountersByDatapath ReadSessionCounters(const nlohmann::json& shown);
 
+// A reason for a drop which nobody misses: that of a copy of a copy.
+inline constexpr const char* kLoop = "loop";
+
+// The drops that somebody misses.
+uint64_t SumLost(const std::map<std::string, uint64_t>& drops);
+
+// So often, at least, what is counted is looked at in a window of
+// SessionHistory.
+inline constexpr int64_t kLooksInWindow = 12;
+
 // What was counted in the last while.  A counter that has become less was reset
 // meanwhile.
 class SessionHistory {

@@ -30,6 +30,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/ipset_test.cc \
 	tests/unit/last_good_test.cc \
 	tests/unit/listing_test.cc \
+	tests/unit/loss_log_test.cc \
 	tests/unit/masked_test.cc \
 	tests/unit/metrics_test.cc \
 	tests/unit/names_test.cc \
