@@ -17,19 +17,24 @@ LATELY = 2                      # Seconds.
 SLOW = 30.0
 
 
-def metrics(bench):
-    """Returns the values of the metrics, by name and labels."""
+def fetch(bench, path):
+    """Returns what the daemon's listener has at 'path'."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT,
                                             timeout=pace.seconds(10))
     try:
         with bench.switch.entered():
             connection.connect()
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def metrics(bench):
+    """Returns the values of the metrics, by name and labels."""
     return {name: float(value) for name, value in
-            (line.rsplit(" ", 1) for line in text.splitlines()
+            (line.rsplit(" ", 1)
+             for line in fetch(bench, "/metrics").splitlines()
              if not line.startswith("#"))}
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the controller says of copies that the kernel's engine drops."""
 
+import json
 import os
 
 import frames
+from cases.breaks import PORT, fetch, metrics
 from cases.daemon import ctl, daemon, mirrors, status
 from datapath import tiers
 from lab import check, equal, originals, until
@@ -32,6 +34,15 @@ def write(bench):
     return path
 
 
+def measured(values, key, reason):
+    """Returns how many drops of the session with 'key' the metrics 'values'
+    have for 'reason'."""
+    return sum(value for name, value in values.items()
+               if name.startswith("ovs_rmirror_session_drops_total{")
+               and 'key="%d"' % key in name
+               and 'reason="%s"' % reason in name)
+
+
 def break_ways(bench):
     bench.switch.run("sysctl", "-qw",
                      "net.ipv4.neigh.wire.retrans_time_ms=50")
@@ -49,12 +60,13 @@ def mend_ways(bench):
                      "net.ipv4.neigh.wire.retrans_time_ms=1000")
 
 
-@case("status fails and names each reason for which the kernel loses copies, and originals arrive", 60)
+@case("status, metrics and page name each reason for which the kernel loses copies, and originals arrive", 60)
 @tiers("native")
 def reasons(bench):
     break_ways(bench)
     try:
-        with daemon(bench, "--bridge=br0", "--policy=" + write(bench)):
+        with daemon(bench, "--bridge=br0", "--policy=" + write(bench),
+                    "--metrics=%d" % PORT):
             mirrors(bench, *range(1, LOOP + 1))
 
             def counted():
@@ -84,5 +96,18 @@ def reasons(bench):
                       "status has to say what is dropped: %s", lines[key])
             check(" idle " in lines[LOOP] and "dropped: loop" in lines[LOOP],
                   "a copy of a copy is not lost: %s", lines[LOOP])
+
+            values = metrics(bench)
+            shown = json.loads(fetch(bench, "/api/state"))["bridges"][0]
+            page = {session["key"]: session
+                    for session in shown["status"]["sessions"]}
+            for key, reason in enumerate(list(LOST) + ["loop"], 1):
+                drops = measured(values, key, reason)
+                check(drops > 0, "the metrics have to have %s", reason)
+                check(page[key]["drops"][reason] >= drops,
+                      "the page has %d times %s, the metrics %d",
+                      page[key]["drops"][reason], reason, drops)
+                equal(page[key]["health"], "idle" if key == LOOP else reason,
+                      "health on the page")
     finally:
         mend_ways(bench)
