@@ -25,7 +25,8 @@ FAR = "203.0.113.9"             # Behind a router.
 FAR_NETWORK = "203.0.113.0/24"
 FAR_ROUTE = "%s via %s dev br-phy" % (FAR_NETWORK, TARGET)
 ELSEWHERE = "aside"             # A device that is no port of a bridge.
-SMALL_MTU = 600
+SMALL_MTU = 1280                # With less, IPv6 and its addresses would be gone.
+LARGE = 1400                    # Bytes of a frame whose copy exceeds it.
 MAX_SESSIONS = 4096
 SESSIONS_IN_A_FLOW = 1024       # So many fit an OpenFlow message.
 NO_SESSION = "no_session"
@@ -155,7 +156,8 @@ BREAKS = (
           neighbour_away, neighbour_back),
     Break("the MTU shrinks, and copies must not be fragmented", "too_big", 4,
           TARGET, lambda bench: mtu(bench, SMALL_MTU),
-          lambda bench: mtu(bench, UPLINK_MTU), "--df"),
+          lambda bench: mtu(bench, UPLINK_MTU), "--df",
+          make=lambda: frames.udp(LARGE, 4004)),
     Break("what is mirrored is on its way to the target as a copy", "loop", 5,
           TARGET, nothing, nothing, match="-p 47",
           make=lambda: frames.gre("10.0.0.1", TARGET, frames.udp()),
