@@ -281,16 +281,20 @@ class CopyCapture {
   }
 
   ExitCode Loop() {
-    const int64_t end =
+    const int64_t deadline =
         options_.seconds > 0
             ? time_msec() + static_cast<int64_t>(options_.seconds * 1000)
             : INT64_MAX;
     // A reader that ends is no failure of ours.
     std::signal(SIGPIPE, SIG_IGN);
     std::string error;
-    while (!done_ && time_msec() < end && error.empty()) {
+    while (!done_ && error.empty()) {
+      bool ends = time_msec() >= deadline;
       for (int signal; (signal = signals_.Next()) != 0;) {
-        done_ = done_ || signal != SIGWINCH;
+        ends = ends || signal != SIGWINCH;
+      }
+      if (ends && ended_at_ == UINT64_MAX) {
+        ended_at_ = static_cast<uint64_t>(time_wall_usec()) * 1000;
       }
       bool more = false;
       for (Device& device : devices_) {
@@ -306,8 +310,9 @@ class CopyCapture {
         }
         done_ = true;
       }
+      done_ = done_ || (ended_at_ != UINT64_MAX && !more);
       if (!done_ && error.empty()) {
-        Wait(end, more);
+        Wait(deadline, more);
       }
     }
     Report();
@@ -315,13 +320,13 @@ class CopyCapture {
     return error.empty() ? kExitGood : kExitFailed;
   }
 
-  void Wait(int64_t end, bool more) {
+  void Wait(int64_t deadline, bool more) {
     signals_.Wait();
     for (Device& device : devices_) {
       device.Wait();
     }
-    if (end != INT64_MAX) {
-      poll_timer_wait_until(end);
+    if (deadline != INT64_MAX) {
+      poll_timer_wait_until(deadline);
     }
     if (more) {
       poll_immediate_wake();
@@ -329,8 +334,8 @@ class CopyCapture {
     poll_block();
   }
 
-  // Takes some packets of `device`.  Returns 1 if there may be more, 0 if not,
-  // -1 if it has failed.
+  // Takes some packets of `device` that it has captured before the end.
+  // Returns 1 if there may be more, 0 if not, -1 if it has failed.
   int Take(Device* device) {
     for (int i = 0; i < kBatch && !done_; i++) {
       uint64_t when = 0;
@@ -338,6 +343,9 @@ class CopyCapture {
       const int status = device->Next(&when, &packet);
       if (status <= 0) {
         return status;
+      }
+      if (when > ended_at_) {
+        return 0;
       }
       if (const auto copy = reader_.Read(packet, device->ethernet())) {
         Write(when, *copy);
@@ -387,7 +395,9 @@ class CopyCapture {
   std::vector<Device> devices_;
   CopyReader reader_;
   uint64_t captured_ = 0;
-  bool done_ = false;
+  bool done_ = false;  // Nothing more is to be written.
+  // When it was told to end, in ns since 1970: later packets are not taken.
+  uint64_t ended_at_ = UINT64_MAX;
 };
 
 }  // namespace
