@@ -38,6 +38,7 @@ controller_libpolicy_la_SOURCES = \
 	controller/import_chain.h \
 	controller/ipset.cc \
 	controller/ipset.h \
+	controller/kernel_way.cc \
 	controller/last_good.cc \
 	controller/last_good.h \
 	controller/listing.cc \
@@ -84,7 +85,9 @@ controller_libpolicy_la_SOURCES = \
 	controller/status.h \
 	controller/switch_connection.h \
 	controller/warnings.cc \
-	controller/warnings.h
+	controller/warnings.h \
+	controller/way.cc \
+	controller/way.h
 
 # What reads packets, for both programs.
 noinst_LTLIBRARIES += controller/libpackets.la

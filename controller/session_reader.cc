@@ -6,6 +6,7 @@
 #include <exception>
 #include <fstream>
 #include <utility>
+#include <vector>
 
 #include "controller/ovs.h"
 
@@ -23,6 +24,7 @@ constexpr int64_t kMaxInterval = 5000;
 constexpr int64_t kFresh = 1000;
 
 constexpr std::string_view kTier = "Remote mirror tier: ";
+constexpr const char* kUserspace = "userspace";
 
 struct MessageDestroy {
   void operator()(struct jsonrpc_msg* m) const { jsonrpc_msg_destroy(m); }
@@ -50,10 +52,11 @@ class SessionReader::Inquiry {
  public:
   explicit Inquiry(int64_t until) : until_(until) {}
 
-  // Sends the requests about `bridges`.  Returns what went wrong, or an empty
-  // string.
+  // Sends the requests about `bridges` and `targets`.  Returns what went wrong,
+  // or an empty string.
   std::string Start(const std::string& directory,
-                    const std::map<std::string, std::string>& bridges) {
+                    const std::map<std::string, std::string>& bridges,
+                    const Targets& targets) {
     const std::string base = directory + "/ovs-vswitchd.";
     // Not read_pidfile(), which would log each time that there is none.
     long pid = 0;
@@ -68,9 +71,13 @@ class SessionReader::Inquiry {
     }
     rpc_.reset(jsonrpc_open(stream));
     for (const auto& [bridge, tier] : bridges) {
-      features_[Send("dpif/show-dp-features", bridge)] = bridge;
+      features_[Send("dpif/show-dp-features", {bridge})] = bridge;
     }
-    show_ = Send("dpctl/rmirror-show", "--json");
+    neighbours_ = Send("tnl/neigh/show", {});
+    for (const auto& [address, target] : targets) {
+      routes_[Send("ovs/route/lookup", {address})] = target;
+    }
+    show_ = Send("dpctl/rmirror-show", {"--json"});
     return "";
   }
 
@@ -90,7 +97,8 @@ class SessionReader::Inquiry {
         return true;
       }
       *error = Take(*message);
-      if (!error->empty() || (shown_ && features_.empty())) {
+      // Answers come in the order of the requests, this one as the last.
+      if (!error->empty() || shown_) {
         return true;
       }
     }
@@ -108,16 +116,20 @@ class SessionReader::Inquiry {
   }
 
   std::map<std::string, std::string> tiers;
+  Ways ways;   // Of the userspace datapath.
   Json shown;  // What `counters` was read from.
   CountersByDatapath counters;
 
  private:
   // Returns the request's number.
-  long long Send(const char* command, const std::string& argument) {
+  long long Send(const char* command,
+                 const std::vector<std::string>& arguments) {
+    struct json* words = json_array_create_empty();
+    for (const std::string& argument : arguments) {
+      json_array_add(words, json_string_create(argument.c_str()));
+    }
     struct json* id;
-    struct jsonrpc_msg* request = jsonrpc_create_request(
-        command, json_array_create_1(json_string_create(argument.c_str())),
-        &id);
+    struct jsonrpc_msg* request = jsonrpc_create_request(command, words, &id);
     const long long number = json_integer(id);
     json_destroy(id);
     // An error is that of the connection, which Run() sees.
@@ -138,10 +150,15 @@ class SessionReader::Inquiry {
       return good ? TakeCounters(text)
                   : "dpctl/rmirror-show: " + FirstLine(text);
     }
-    const auto it = features_.find(json_integer(message.id));
-    if (it != features_.end()) {
-      tiers[it->second] = good ? FindTier(text) : "";
-      features_.erase(it);
+    const long long number = json_integer(message.id);
+    if (number == neighbours_) {
+      known_ = ReadNeighbours(good ? text : "");
+    } else if (const auto f = features_.find(number); f != features_.end()) {
+      tiers[f->second] = good ? FindTier(text) : "";
+    } else if (const auto r = routes_.find(number); r != routes_.end()) {
+      // An error: there is none.
+      ways[FormatAddress(r->second)] =
+          ReadWay(r->second, good ? text : "", known_);
     }
     return "";
   }
@@ -159,8 +176,12 @@ class SessionReader::Inquiry {
 
   const int64_t until_;
   std::unique_ptr<struct jsonrpc, RpcClose> rpc_;
-  std::map<long long, std::string> features_;  // Requests without an answer.
+  // Numbers of requests.
+  std::map<long long, std::string> features_;
+  std::map<long long, Address> routes_;
+  long long neighbours_ = 0;
   long long show_ = 0;
+  std::map<std::string, std::string> known_;  // Neighbours.
   bool shown_ = false;
 };
 
@@ -187,7 +208,7 @@ void SessionReader::Run() {
     }
   } else if (!last_ || !waiting_.empty() || now_() >= *last_ + interval_) {
     inquiry_ = std::make_unique<Inquiry>(now_() + kPatience);
-    error = inquiry_->Start(directory_, tiers_);
+    error = inquiry_->Start(directory_, tiers_, AllTargets());
     if (!error.empty()) {
       Finish(error);
     }
@@ -222,7 +243,10 @@ void SessionReader::Finish(const std::string& error) {
     tier = error.empty() ? inquiry_->tiers[bridge] : "";
   }
   shown_.reset();
+  userspace_ways_.clear();
+  kernel_ways_ = KernelWays();
   if (error.empty()) {
+    userspace_ways_ = std::move(inquiry_->ways);
     shown_ = {std::move(inquiry_->shown), *last_};
     history_.Add(*last_, std::move(inquiry_->counters));
   }
@@ -240,20 +264,57 @@ void SessionReader::Refresh(std::function<void()> done) {
   }
 }
 
+SessionReader::Targets SessionReader::AllTargets() const {
+  Targets all;
+  for (const auto& [bridge, targets] : targets_) {
+    all.insert(targets.begin(), targets.end());
+  }
+  return all;
+}
+
+SessionReader::Ways SessionReader::KernelWays() const {
+  Ways ways;
+  for (const auto& [bridge, targets] : targets_) {
+    const std::string& tier = tiers_.at(bridge);
+    for (const auto& [name, target] : targets) {
+      Way way;
+      if (!tier.empty() && tier != kUserspace && !ways.contains(name) &&
+          FindKernelWay(target, &way)) {
+        ways[name] = way;
+      }
+    }
+  }
+  return ways;
+}
+
 Json SessionReader::Report(const std::string& bridge,
-                           const std::vector<Session>& sessions) const {
+                           const std::vector<Session>& sessions) {
   const auto it = tiers_.find(bridge);
   if (it == tiers_.end()) {
     return history_.Report(
         "", "only those of bridges of this host are, given by their names",
         sessions);
   }
-  return history_.Report(it->second,
-                         !error_.empty() ? error_
-                         : it->second.empty()
-                             ? "ovs-vswitchd has no bridge " + bridge
-                             : "",
-                         sessions);
+  Json report =
+      history_.Report(it->second,
+                      !error_.empty() ? error_
+                      : it->second.empty()
+                          ? "ovs-vswitchd has no bridge " + bridge
+                          : "",
+                      sessions);
+  Targets targets;
+  for (const Session& session : sessions) {
+    targets[FormatAddress(session.target)] = session.target;
+  }
+  targets_[bridge] = std::move(targets);
+  const Ways& ways = it->second == kUserspace ? userspace_ways_ : kernel_ways_;
+  for (Json& session : report["sessions"]) {
+    const auto way = ways.find(session.at("target").get<std::string>());
+    if (way != ways.end()) {
+      session["way"] = WayAsJson(way->second);
+    }
+  }
+  return report;
 }
 
 }  // namespace ovs_rmirror

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Asks the ovs-vswitchd of this host what its datapaths count of mirror
-// sessions.
+// sessions, and for the ways to their targets.
 
 #ifndef CONTROLLER_SESSION_READER_H
 #define CONTROLLER_SESSION_READER_H
@@ -17,6 +17,7 @@
 
 #include "controller/rules.h"
 #include "controller/sessions.h"
+#include "controller/way.h"
 
 namespace ovs_rmirror {
 
@@ -56,20 +57,31 @@ class SessionReader {
   const std::optional<ShownSessions>& Shown() const { return shown_; }
 
   // See SessionHistory::Report().  `bridge` may be one that was not added:
-  // nothing is known of its sessions.
+  // nothing is known of its sessions.  Otherwise, each session that had been
+  // reported of the bridge before the last inquiry has a member more:
+  //
+  //   way   WayAsJson() of the way to its target
   nlohmann::json Report(const std::string& bridge,
-                        const std::vector<Session>& sessions) const;
+                        const std::vector<Session>& sessions);
 
  private:
   class Inquiry;  // One connection to ovs-vswitchd.
+  // By FormatAddress() of the targets.
+  using Targets = std::map<std::string, Address>;
+  using Ways = std::map<std::string, Way>;
 
   void Finish(const std::string& error);
+  Targets AllTargets() const;
+  Ways KernelWays() const;
 
   const std::string directory_;
   const int64_t interval_;  // Between inquiries, in milliseconds.
   const std::function<int64_t()> now_;
   SessionHistory history_;
   std::map<std::string, std::string> tiers_;  // Of each bridge; empty: unknown.
+  std::map<std::string, Targets> targets_;    // Of each bridge.
+  Ways userspace_ways_;
+  Ways kernel_ways_;
   std::optional<ShownSessions> shown_;
   bool unknown_ = false;  // Whether it was logged that there is no answer.
   std::string error_ = "ovs-vswitchd was not asked yet";

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "controller/rule_text.h"
+#include "controller/way.h"
 
 namespace ovs_rmirror {
 
@@ -114,13 +115,21 @@ std::string FormatDrops(const json& session) {
   return s;
 }
 
-// " (last copy 75 s ago)", or nothing if that is not known, or copies are being
-// sent.
-std::string FormatLastCopy(const json& session) {
-  return session.at("health") == kSending || !session.contains("last_copy") ||
-                 session.at("last_copy").is_null()
-             ? ""
-             : " (last copy " + session.at("last_copy").dump() + " s ago)";
+// " (last copy 75 s ago, by eth0)" as far as that is known, or nothing if copies
+// are being sent.
+std::string FormatPast(const json& session) {
+  if (session.at("health") == kSending) {
+    return "";
+  }
+  std::string s;
+  if (session.contains("last_copy") && !session.at("last_copy").is_null()) {
+    s = "last copy " + session.at("last_copy").dump() + " s ago";
+  }
+  if (session.contains("way")) {
+    s += (s.empty() ? "" : ", ") +
+         FormatWay(session.at("way"), session.at("target").get<std::string>());
+  }
+  return s.empty() ? "" : " (" + s + ")";
 }
 
 }  // namespace
@@ -290,7 +299,7 @@ std::string FormatSessions(const json& report, const ListingOptions& options) {
     }
     s += numbers + " " + health +
          std::string(health.size() < 9 ? 9 - health.size() : 0, ' ') + " " +
-         session.at("session").get<std::string>() + FormatLastCopy(session) +
+         session.at("session").get<std::string>() + FormatPast(session) +
          (drops.empty() ? "" : ": dropped: " + drops) + "\n";
   }
   if (const auto error = report.at("sessions_error").get<std::string>();

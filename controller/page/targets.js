@@ -56,6 +56,14 @@ function lastCopyOf(session) {
     : `, last copy ${several(Math.floor(seconds / 60), "minute")} ago`;
 }
 
+// What stands in the way to the target, in words.
+function wayOf({way, health}) {
+  return way === undefined || health === "sending" ? ""
+    : way === null ? ", no route"
+    : way.resolved ? `, by ${way.device}`
+    : `, by ${way.device}, next hop ${way.next_hop} not resolved`;
+}
+
 const TARGETS_AT_FIRST = 24;
 
 class Target {
@@ -115,7 +123,8 @@ class Target {
     setText(this.health, `${health.symbol} ${health.word}`);
     setAttribute(this.health, "class", `badge ${health.level}`);
     setText(this.facts, `${several(rules, "rule")} ` +
-      `${rules === 1 ? "mirrors" : "mirror"} to it${lastCopyOf(session)}`);
+      `${rules === 1 ? "mirrors" : "mirror"} to it` +
+      lastCopyOf(session) + wayOf(session));
     const known = "copies" in session;
     const drops = dropsOf(session.drops);
     for (const [key, figure] of Object.entries(this.figures)) {

@@ -50,7 +50,8 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/stages_test.cc \
 	tests/unit/status_test.cc \
 	tests/unit/traffic_history_test.cc \
-	tests/unit/warnings_test.cc
+	tests/unit/warnings_test.cc \
+	tests/unit/way_test.cc
 tests_unit_rmirror_unit_LDADD = \
 	controller/libcommands.la \
 	controller/libcontroller.la \

@@ -47,6 +47,24 @@ class SessionReaderTest : public testing::Test {
           },
           nullptr);
       unixctl_command_register(
+          "tnl/neigh/show", "", 0, 0,
+          [](struct unixctl_conn* conn, int, const char**, void*) {
+            unixctl_command_reply(conn,
+                                  "192.0.2.9 02:00:00:00:00:09 br-phy\n");
+          },
+          nullptr);
+      unixctl_command_register(
+          "ovs/route/lookup", "", 1, 1,
+          [](struct unixctl_conn* conn, int, const char** argv, void*) {
+            if (routed_ && argv[1] == std::string("192.0.2.9")) {
+              unixctl_command_reply(
+                  conn, "src 192.0.2.1\ngateway ::\ndev br-phy\n");
+            } else {
+              unixctl_command_reply_error(conn, "Not found");
+            }
+          },
+          nullptr);
+      unixctl_command_register(
           "dpctl/rmirror-show", "", 1, 1,
           [](struct unixctl_conn* conn, int, const char**, void*) {
             if (silent_) {
@@ -86,6 +104,7 @@ class SessionReaderTest : public testing::Test {
 
   static inline std::string answer_;
   static inline bool silent_;
+  static inline bool routed_;
   std::string directory_;
   std::string socket_;
   struct unixctl_server* server_ = nullptr;
@@ -93,12 +112,31 @@ class SessionReaderTest : public testing::Test {
 
   void SetUp() override {
     silent_ = false;
+    routed_ = true;
     answer_ =
         R"([{"datapath":"netdev@ovs-netdev","no_session":0,"sessions":[
             {"target":"192.0.2.9","key":null,"ttl":255,"tos":0,"df":false,
              "copies":3,"bytes":9,"drops":{"no_route":1}}]}])";
   }
 };
+
+TEST_F(SessionReaderTest, AsksForTheWaysToTargetsThatItHasReported) {
+  Serve();
+  SessionReader reader = MakeReader();
+  reader.Add("br0");
+  EXPECT_FALSE(Refresh(&reader)["sessions"][0].contains("way"));
+  now_ += 2000;
+  EXPECT_EQ(Refresh(&reader)["sessions"][0]["way"],
+            nlohmann::json({{"device", "br-phy"},
+                            {"next_hop", "192.0.2.9"},
+                            {"resolved", true}}));
+  routed_ = false;
+  now_ += 2000;
+  nlohmann::json report = Refresh(&reader);
+  EXPECT_TRUE(report["sessions"][0].at("way").is_null());
+  EXPECT_NE(FormatSessions(report, {}).find("192.0.2.9 (no route)"),
+            std::string::npos);
+}
 
 TEST_F(SessionReaderTest, AsksForTheCountersAndTheTier) {
   Serve();

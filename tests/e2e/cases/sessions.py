@@ -63,6 +63,8 @@ def broken_route(bench):
             bench.wait_route(FAR, None)
             bench.mirror([frames.udp(100, 1001), frames.udp(100, 1002)])
             turns(bench, 2, "no_route")
+            equal(sessions(bench)[2].get("way", ""), None,
+                  "the way without a route")
             said = ctl(bench, "status")
             # Both the drop and the answer may have become old meanwhile.
             check(said.returncode == 1 and "no_route  %s --key 2" % FAR
@@ -82,6 +84,9 @@ def broken_route(bench):
 
             bench.switch.ip(ROUTE % "add")
             bench.wait_route(FAR, "br-phy")
+            until(lambda: sessions(bench)[2]["way"] == {
+                "device": "br-phy", "next_hop": TARGET, "resolved": True},
+                  "the way has to be back")
             until(lambda: not ctl(bench, "status").returncode,
                   "status has to be good some time after the last drop")
             equal(sessions(bench)[2]["recent_drops"]["no_route"], 0,

@@ -109,5 +109,11 @@ def reasons(bench):
                       page[key]["drops"][reason], reason, drops)
                 equal(page[key]["health"], "idle" if key == LOOP else reason,
                       "health on the page")
+            targets = list(LOST)
+            equal(page[1 + targets.index("no_route")].get("way", ""), None,
+                  "the way without a route")
+            equal(page[1 + targets.index("no_neigh")].get("way"),
+                  {"device": "wire", "next_hop": LOST["no_neigh"],
+                   "resolved": False}, "the way without a neighbour")
     finally:
         mend_ways(bench)
