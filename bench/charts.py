@@ -99,6 +99,14 @@ def scale(case, tier):
     return {"bench": "scale", "case": case, "tier": tier}
 
 
+def idle(case, rules=0):
+    """Returns the fields of the rows of both tiers, and of the reference."""
+    fields = {"bench": "idle", "case": case, "frame_bytes": 60,
+              "rules": rules}
+    tiers = [dict(fields, tier=tier) for tier in ("native", "vport")]
+    return [*tiers, dict(tiers[0], column="reference")]
+
+
 PREFIXES = "watched IPv6 hosts, prefixes=ipv6_src,ipv6_dst"
 
 CHARTS = [
@@ -140,6 +148,16 @@ CHARTS = [
               "ovs-rmirrord": {"bench": "control",
                                "case": "peak memory of ovs-rmirrord"},
           }, logarithmic=True),
+    Bars("idle", "A packet that no rule selects",
+         "instructions to forward it, pktgen's and those of two veth devices"
+         " included; 60-byte frames",
+         [("native", True), ("vport", True),
+          ("Debian's openvswitch.ko, no policy", False)], {
+             "no policy": idle("no policy"),
+             "0 rules": idle("policy"),
+             "1 rule": idle("policy", 1),
+             "10,000 rules": idle("policy", 10000),
+         }),
     Lines("megaflows", "Datapath flows of 1,000 connections",
           "flows; without a policy: 2", "rules",
           [("IPv6 hosts", True), ("hosts and services", True),

@@ -63,9 +63,10 @@ def modules(options):
     return options.controller_build / "modules"
 
 
-def guest(options, directory, cases, *words, icount=True):
-    """Starts the guest with 'cases'; its clock counts instructions if 'icount'
-    says so.  Returns the process and the folder of its results."""
+def guest(options, directory, cases, *words, icount=True, program="guest"):
+    """Starts a guest that measures 'cases' by 'program'; its clock counts
+    instructions if 'icount' says so.  Returns the process and the folder of its
+    results."""
     directory = pathlib.Path(directory)
     path = directory / "cases"
     path.write_text(json.dumps(cases), encoding="utf-8")
@@ -74,9 +75,10 @@ def guest(options, directory, cases, *words, icount=True):
     process = subprocess.Popen(
         [str(VM), "run", *(["--icount"] if icount else []),
          "--modules", str(modules(options)),
-         "--ovs", str(options.ovs_build), "--out", str(out), "--time",
+         "--ovs", str(options.ovs_build), "--controller",
+         str(options.controller_build), "--out", str(out), "--time",
          str(LIMIT), "--monitor", str(directory / "monitor"),
-         str(VM.parent.parent / "bench" / "guest"), *words, str(path)],
+         str(VM.parent.parent / "bench" / program), *words, str(path)],
         env=environment, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return process, out

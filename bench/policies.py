@@ -4,6 +4,11 @@
 COLLECTORS = ["192.0.2.%d" % n for n in range(9, 13)]
 LEN = 96
 MOST = 1000000                  # Rules of a policy, at most.
+# A packet that no other rule selects, its matches, and the nearest host that
+# sends to the same one and is in no rule.
+SOURCE, DESTINATION = "10.0.77.5", "10.0.78.5"
+SELECTED = "-s %s/32 -d %s/32 -p udp -m udp --dport 9" % (SOURCE, DESTINATION)
+NEIGHBOUR = "10.0.77.6"
 
 
 def matches(number):
@@ -26,30 +31,33 @@ def excluded(number):
     return "-s 10.255.%d.0/24" % number
 
 
-def rules(count, jump, changed=None):
+def rules(count, jump, changed=None, last=None):
     """Yields 'count' rules of PREROUTING.  The first of a large policy are
     verdicts, the others do 'jump(collector)'.  The rule of index 'changed'
-    names another host than else."""
+    names another host than else.  The last one has the matches 'last', if
+    there are any."""
     verdicts = min(10, count // 10)
     for number in range(count):
         if number < verdicts:
             match, target = excluded(number), "-j RETURN"
         else:
             match = matches(number if number != changed else MOST + number % 4)
+            if last and number == count - 1:
+                match = last
             target = jump(COLLECTORS[number % len(COLLECTORS)])
         yield " ".join(("-A PREROUTING", match, target)).rstrip()
 
 
-def mirror_policy(count, changed=None):
+def mirror_policy(count, changed=None, last=None):
     """Returns a policy file of ovs-rmirrord."""
     return "\n".join(("*rmirror", *rules(
         count, lambda collector: "-j RMIRROR --target %s --len %d"
-        % (collector, LEN), changed), "COMMIT", ""))
+        % (collector, LEN), changed, last), "COMMIT", ""))
 
 
-def iptables_policy(count, jump, changed=None):
+def iptables_policy(count, jump, changed=None, last=None):
     """Returns the same for iptables-restore, with 'jump' in place of -j
     RMIRROR; where it holds "%s", the collector."""
     return "\n".join(("*mangle", ":PREROUTING ACCEPT [0:0]", *rules(
-        count, lambda collector: jump.replace("%s", collector), changed),
-        "COMMIT", ""))
+        count, lambda collector: jump.replace("%s", collector), changed,
+        last), "COMMIT", ""))
