@@ -107,6 +107,13 @@ def idle(case, rules=0):
     return [*tiers, dict(tiers[0], column="reference")]
 
 
+def rules(way, case):
+    return {"bench": "rules", "tier": way, "case": case}
+
+
+RULES = [("ovs-rmirror, mirrored", True), ("ovs-rmirror, not selected", True),
+         ("iptables-legacy, mirrored", False),
+         ("iptables-nft, mirrored", False)]
 PREFIXES = "watched IPv6 hosts, prefixes=ipv6_src,ipv6_dst"
 
 CHARTS = [
@@ -158,6 +165,18 @@ CHARTS = [
              "1 rule": idle("policy", 1),
              "10,000 rules": idle("policy", 10000),
          }),
+    Lines("rules", "A packet under a policy of many rules",
+          "instructions to forward it, and to mirror it; 60-byte frames",
+          "rules", RULES, {
+              "ovs-rmirror, mirrored": rules("native",
+                                             "the last rule selects it"),
+              "ovs-rmirror, not selected": rules("native",
+                                                 "no rule selects it"),
+              "iptables-legacy, mirrored": rules("iptables-legacy",
+                                                 "the last rule selects it"),
+              "iptables-nft, mirrored": rules("iptables-nft",
+                                              "the last rule selects it"),
+          }, logarithmic=True),
     Lines("megaflows", "Datapath flows of 1,000 connections",
           "flows; without a policy: 2", "rules",
           [("IPv6 hosts", True), ("hosts and services", True),
