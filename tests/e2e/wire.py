@@ -94,6 +94,12 @@ def holds_token(frame, token):
     return is_marker(frame) and token.encode() + b"\0" in frame
 
 
+def holds_gre(frame):
+    """Tells whether 'frame', without VLAN tags, is GRE."""
+    return ((ethertype(frame) == ETH_P_IP and frame[23] == IPPROTO_GRE)
+            or (ethertype(frame) == ETH_P_IPV6 and frame[20] == IPPROTO_GRE))
+
+
 def cut(frame, length):
     """Returns what a copy of 'frame' with len='length' has to hold."""
     return frame[:length] if length else frame

@@ -4,6 +4,7 @@ is missing there, the originals arrive."""
 
 import struct
 
+import backscatter
 import frames
 import wire
 from lab import (CLIENT_MAC, COLLECTOR_MAC, COLLECTOR2_MAC, PHY_MAC, TARGET,
@@ -44,11 +45,6 @@ def is_solicitation(frame):
 
 def holds_udp(frame):
     return wire.ethertype(frame) == wire.ETH_P_IP and frame[23] == 17
-
-
-def holds_gre(frame):
-    return ((wire.ethertype(frame) == wire.ETH_P_IP and frame[23] == 47)
-            or (wire.ethertype(frame) == wire.ETH_P_IPV6 and frame[20] == 47))
 
 
 def unresolved(bench, target, remove, add, wanted, what):
@@ -168,7 +164,7 @@ def loop_on_uplink_bridge(bench):
         found = bench.collected()
         copies_of([copy for copy in found if holds_udp(copy.frame)],
                   [frame[:100] for frame in sent])
-        check(not any(holds_gre(copy.frame) for copy in found),
+        check(not any(wire.holds_gre(copy.frame) for copy in found),
               "a copy was copied")
         check(len(found) < 40, "%d copies of %d frames", len(found), len(sent))
         bench.collected()
@@ -186,7 +182,7 @@ def loop_across_bridges(bench):
         sent = [frames.udp() for _ in range(5)]
         found = bench.mirror(sent)
         copies_of([copy for copy in found if copy.key is None], sent)
-        check(not any(holds_gre(copy.frame) for copy in found),
+        check(not any(wire.holds_gre(copy.frame) for copy in found),
               "a copy was copied")
         check(len(found) < 40, "%d copies of %d frames", len(found), len(sent))
     finally:
@@ -218,6 +214,41 @@ def nested_gre(bench):
     inside = frames.gre("10.0.0.7", TARGET, frames.udp())
     sent = [frames.gre("10.0.0.1", "10.0.0.2", inside)]
     equal(bench.mirror(sent), [], "copies of a copy within GRE")
+
+
+@case("a collector that floods the host with ICMP errors about its copies, and with GRE of every form, changes nothing", 60)
+def backscattered(bench):
+    bench.ovs.flows("actions=rmirror(target=%s),rmirror(target=%s,key=6),NORMAL"
+                    % (TARGET, TARGET6))
+    try:
+        sent = [frames.udp(), frames.tcp(), frames.arp()]
+        bench.mirror(sent)
+        bench.send(bench.client, sent)
+        bench.arrive(bench.client, bench.server)
+        seen = [frame for frame in bench.seen() if wire.holds_gre(frame)]
+        hostile = [frame for version in (wire.ETH_P_IP, wire.ETH_P_IPV6)
+                   for frame in backscatter.frames(next(
+                       copy for copy in seen
+                       if wire.ethertype(copy) == version), sent[0])]
+        bench.drain()
+        for index, frame in enumerate(hostile, 1):
+            bench.collector.tap.send(frame)
+            if index % 50 and index < len(hostile):
+                continue
+            found = bench.mirror(sent)
+            for target in TARGET, TARGET6:
+                copies_of([copy for copy in found if copy.dst == target],
+                          sent, "copies to %s after %d frames"
+                          % (target, index))
+        bench.note("%d frames" % len(hostile))
+        for host in bench.client, bench.server, bench.third:
+            equal([frame for frame in host.tap.drain()
+                   if not wire.is_marker(frame) and frame not in sent], [],
+                  "frames at the port " + host.port)
+    finally:
+        # What the host believes of the path's MTU.
+        for family in "-4", "-6":
+            bench.switch.run("ip", family, "route", "flush", "cache")
 
 
 @case("links that come and go on the host cost no copy", 30)

@@ -8,11 +8,6 @@ from lab import COLLECTOR_MAC, check, copies_of, equal, originals, run
 from registry import case
 
 
-def holds_gre(frame):
-    return (wire.ethertype(frame) == wire.ETH_P_IP and frame[23] == 47
-            or wire.ethertype(frame) == wire.ETH_P_IPV6 and frame[20] == 47)
-
-
 @case("GRE/TEB to or from the target is not copied to it, other GRE is")
 @tiers(*ENGINE)
 def foreign_gre(bench):
@@ -64,7 +59,7 @@ def uplink_is_a_port(bench):
         mine = [copy for copy in found if copy.frame in sent]
         equal(len(mine), 3 * len(sent), "copies of the frames sent")
         # Kernels say something of their own accord, which is copied as well.
-        equal([copy.frame for copy in found if holds_gre(copy.frame)], [],
+        equal([copy.frame for copy in found if wire.holds_gre(copy.frame)], [],
               "copies of copies")
         check(len(found) < 200, "%d copies of %d frames", len(found),
               len(sent))
@@ -109,7 +104,7 @@ def two_hosts(bench):
         copies_of(found, sent)
         # What the other host says of its own accord is mirrored back, too.
         back = [copy.frame for copy in wire.copies(bench.wire.drain())]
-        equal([frame for frame in back if holds_gre(frame)], [],
+        equal([frame for frame in back if wire.holds_gre(frame)], [],
               "copies of copies that came back")
         check(len(back) < 30, "%d copies came back", len(back))
     finally:
