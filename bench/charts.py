@@ -73,6 +73,13 @@ def copy(frame, length, targets=1, case="IPv4"):
             for tier in ("native", "vport", "composed", "stock")]
 
 
+def gso(length, case="IPv4", column="value"):
+    """Returns the fields of the rows of all tiers."""
+    return [{"bench": "gso", "tier": tier, "len": length, "case": case,
+             "column": column}
+            for tier in ("native", "vport", "composed", "stock")]
+
+
 def userspace(frame, length, targets=1, case="IPv4"):
     fields = {"bench": "userspace", "frame_bytes": frame, "len": length,
               "targets": targets, "case": case}
@@ -126,6 +133,24 @@ CHARTS = [
              "1500-byte frame\nwhole, MTU 9216": copy(
                  1500, 0, case="IPv4, MTU 9216"),
              "1500-byte frame\nlen=96, IPv6": copy(1500, 96, case="IPv6"),
+         }),
+    Bars("gso", "What a mirrored wire packet of a TCP stream costs the kernel",
+         "instructions beyond forwarding it; composed and stock lose such "
+         "packets", TIERS[:2], {
+             "len=96": gso(96)[:2],
+             "len=256": gso(256)[:2],
+             "len=mtu": gso("mtu")[:2],
+         }),
+    Bars("gso-mirrored", "How much of a TCP stream is mirrored",
+         "copies for each wire packet of super-packets", TIERS, {
+             "len=96": gso(96, "mirrored"),
+             "len=256": gso(256, "mirrored"),
+             "len=mtu": gso("mtu", "mirrored"),
+         }),
+    Bars("gso-iperf3", "What is left of the speed of TCP",
+         "speed of iperf3 with a mirror of all packets, len=96, divided by that"
+         " without; User-Mode Linux", TIERS, {
+             "iperf3": gso(96, "iperf3, User-Mode Linux", "ratio"),
          }),
     Bars("userspace", "What a mirrored packet costs the userspace datapath",
          "instructions of ovs-vswitchd beyond forwarding it",

@@ -26,9 +26,10 @@ LENGTHS = 0, 60, 96, 256, "mtu"
 TARGETS = 1, 3
 MTU, LARGE_MTU = 1500, 9216
 PACKETS, REPETITIONS = 2000, 3
-PROFILED = 60000                # Of them, as many as SECONDS are enough for.
-SECONDS = 3
+PROFILED = 60000                # Of them, as many as fill a log of LOG bytes.
+LOG = 80 << 20
 LIMIT = 3600                    # Seconds that the guest may take.
+PATIENCE = 120                  # Seconds until QEMU has filled a log.
 # What a profile counts packets by, and where rows end: instructions.
 ONCE = "ovs_execute_actions"
 SMALLEST = 5
@@ -230,15 +231,11 @@ def read_log(path, symbols):
             for function, count in functions.items()}
 
 
-def profiles(options, directory):
-    """Says for each tier what a mirrored packet spends in each function beyond
-    a forwarded one."""
+def record(options, directory, cases):
+    """Has QEMU write down what the guest does in each of 'cases', without a
+    mirror in the first.  Yields the others, each with the instructions that
+    every function takes for a packet beyond those without a mirror."""
     monitor = pathlib.Path(directory) / "monitor"
-    cases = [case("none", 1500, targets=0, count=PROFILED)]
-    for tier in TIERS:
-        cases.append(case(tier, 1500, 96, count=PROFILED))
-    cases += [case(tier, 1500, "mtu", count=PROFILED)
-              for tier in ("native", "vport")]
     process, out = guest(options, directory, cases, "--profile")
     said = ""
     logs = []
@@ -253,7 +250,8 @@ def profiles(options, directory):
         command(monitor, "logfile %s" % log)
         command(monitor, "singlestep on")
         command(monitor, "log exec,nochain")
-        time.sleep(SECONDS)
+        lab.until(lambda: log.stat().st_size > LOG,
+                  "QEMU has to write down enough", timeout=PATIENCE)
         command(monitor, "log none")
         command(monitor, "singlestep off")
     results(process, out, said)
@@ -261,14 +259,30 @@ def profiles(options, directory):
     plain = read_log(logs[0], symbols)
     for each, log in zip(cases[1:], logs[1:]):
         found = read_log(log, symbols)
-        extra = {function: found.get(function, 0) - plain.get(function, 0)
-                 for function in found.keys() | plain.keys()}
-        for function in sorted(extra, key=extra.get, reverse=True):
-            if extra[function] >= SMALLEST:
-                yield row("copy", "%s: %s" % (name(each), function),
-                          "extra instructions/packet", [extra[function]],
-                          tier=each["tier"], frame_bytes=each["frame"],
-                          len=each["len"], targets=1)
-        yield row("copy", name(each) + ": sum", "extra instructions/packet",
-                  [sum(extra.values())], tier=each["tier"],
-                  frame_bytes=each["frame"], len=each["len"], targets=1)
+        yield each, {function: found.get(function, 0) - plain.get(function, 0)
+                     for function in found.keys() | plain.keys()}
+
+
+def profile_rows(bench, each, extra, unit):
+    """Yields the rows of the profile 'extra' of a case."""
+    fields = {"tier": each["tier"], "frame_bytes": each["frame"],
+              "len": each["len"], "targets": 1}
+    for function in sorted(extra, key=extra.get, reverse=True):
+        if extra[function] >= SMALLEST:
+            yield row(bench, "%s: %s" % (name(each), function), unit,
+                      [extra[function]], **fields)
+    yield row(bench, name(each) + ": sum", unit, [sum(extra.values())],
+              **fields)
+
+
+def profiles(options, directory):
+    """Says for each tier what a mirrored packet spends in each function beyond
+    a forwarded one."""
+    cases = [case("none", 1500, targets=0, count=PROFILED)]
+    for tier in TIERS:
+        cases.append(case(tier, 1500, 96, count=PROFILED))
+    cases += [case(tier, 1500, "mtu", count=PROFILED)
+              for tier in ("native", "vport")]
+    for each, extra in record(options, directory, cases):
+        yield from profile_rows("copy", each, extra,
+                                "extra instructions/packet")
