@@ -85,6 +85,37 @@ static inline void rmirror_set_gso_max(struct net_device *dev)
 }
 #endif
 
+/* 6.6 made room for BPF programs beside the filters for what a device sends. */
+#if IS_ENABLED(CONFIG_NET_XGRESS)
+static inline bool rmirror_has_egress_filter(const struct net_device *dev)
+{
+	return rcu_access_pointer(dev->tcx_egress);
+}
+#elif IS_ENABLED(CONFIG_NET_CLS_ACT)
+static inline bool rmirror_has_egress_filter(const struct net_device *dev)
+{
+	return rcu_access_pointer(dev->miniq_egress);
+}
+#else
+static inline bool rmirror_has_egress_filter(const struct net_device *dev)
+{
+	return false;
+}
+#endif
+
+/* 5.16 gave nftables a hook for what a device sends. */
+#if IS_ENABLED(CONFIG_NETFILTER_EGRESS)
+static inline bool rmirror_has_egress_hook(const struct net_device *dev)
+{
+	return rcu_access_pointer(dev->nf_hooks_egress);
+}
+#else
+static inline bool rmirror_has_egress_hook(const struct net_device *dev)
+{
+	return false;
+}
+#endif
+
 /* The CRC of SCTP is a checksum of its own kind, where there is SCTP. */
 #if IS_ENABLED(CONFIG_IP_SCTP)
 static inline bool rmirror_csum_is_sctp(const struct sk_buff *skb)

@@ -13,7 +13,9 @@
 #include <net/ipv6_stubs.h>
 #include <net/ndisc.h>
 #include <net/route.h>
+#include <net/sch_generic.h>
 
+#include "compat.h"
 #include "device.h"
 #include "ether.h"
 #include "encap.h"
@@ -38,7 +40,8 @@ static u8 route_tos(const struct rmirror_key *key)
 static int lookup4(struct rmirror_route *route, struct net *net,
 		   struct rmirror_session *session)
 {
-	struct rtable *rt = dst_cache_get_ip4(&session->route, &route->saddr4);
+	struct rtable *rt = dst_cache_get_ip4(&session->route,
+					      &route->ip4.saddr);
 
 	if (!rt) {
 		struct flowi4 fl4 = {
@@ -55,7 +58,7 @@ static int lookup4(struct rmirror_route *route, struct net *net,
 			return -ENETUNREACH;
 		}
 		dst_cache_set_ip4(&session->route, &rt->dst, fl4.saddr);
-		route->saddr4 = fl4.saddr;
+		route->ip4.saddr = fl4.saddr;
 	}
 	route->dst = &rt->dst;
 	return 0;
@@ -65,7 +68,7 @@ static int lookup6(struct rmirror_route *route, struct net *net,
 		   struct rmirror_session *session)
 {
 	struct dst_entry *dst = dst_cache_get_ip6(&session->route,
-						  &route->saddr6);
+						  &route->ip6.saddr);
 
 	if (!dst) {
 		struct flowi6 fl6 = {
@@ -79,47 +82,181 @@ static int lookup6(struct rmirror_route *route, struct net *net,
 		if (IS_ERR(dst))
 			return PTR_ERR(dst);
 		dst_cache_set_ip6(&session->route, dst, &fl6.saddr);
-		route->saddr6 = fl6.saddr;
+		route->ip6.saddr = fl6.saddr;
 	}
 	route->dst = dst;
 	return 0;
 }
 
-/* Finds the way of @session at the moment. Returns 0, and the caller owns the
- * route, see rmirror_route_put(); or the reason why no copy can be sent, an
- * RMIRROR_DROP_*. Called with bottom halves disabled, in an RCU read-side
- * critical section.
+/* Tells whether nothing but the next hop's address is between a packet and the
+ * device of @dst.
+ */
+static bool is_plain(const struct dst_entry *dst)
+{
+	return !dst_xfrm(dst) && !dst->lwtstate &&
+	       !netif_is_l3_slave(dst->dev) && !netif_is_l3_master(dst->dev);
+}
+
+static struct neighbour *find_neigh(struct rmirror_route *route,
+				    const struct rmirror_key *key)
+{
+	struct net_device *dev = route->dst->dev;
+	struct rtable *rt;
+
+	route->skip_cache = false;
+	if (!route->is_ipv4)
+		return ip_neigh_gw6(dev, rt6_nexthop(route6(route),
+						     &key->target));
+
+	rt = route4(route);
+	if (rt->rt_gw_family == AF_INET6) {
+		/* What is cached says that it is for IPv6. */
+		route->skip_cache = true;
+		return ip_neigh_gw6(dev, &rt->rt_gw6);
+	}
+	return ip_neigh_gw4(dev, rt->rt_gw_family == AF_INET ?
+				 rt->rt_gw4 : key->target.s6_addr32[3]);
+}
+
+/* Tells whether a copy may be given to @neigh, where it waits for the answer if
+ * the address is not known. Once a next hop has failed to answer, copies do not
+ * wait for it, so that they are counted.
+ */
+static bool neigh_may_answer(struct neighbour *neigh,
+			     struct rmirror_session *session)
+{
+	u8 state = READ_ONCE(neigh->nud_state);
+
+	if (likely(state & NUD_VALID)) {
+		if (unlikely(READ_ONCE(session->neigh_failed)))
+			WRITE_ONCE(session->neigh_failed, false);
+		return true;
+	}
+	if (state & NUD_FAILED)
+		WRITE_ONCE(session->neigh_failed, true);
+	if (!READ_ONCE(session->neigh_failed))
+		return true;
+
+	neigh_event_send(neigh, NULL);
+	return false;
+}
+
+/* Finds out whether dev_queue_xmit() would do nothing with a copy but give it to
+ * the driver of its device: no queueing discipline, no filter, no packet socket
+ * to show it to. If so, fills in @route so that xmit_direct() can do that.
+ */
+static void find_direct(struct rmirror_route *route)
+{
+	struct net_device *dev = route->dst->dev;
+	struct netdev_queue *txq = netdev_get_tx_queue(dev, 0);
+	const struct hh_cache *hh = &route->neigh->hh;
+	unsigned int seq;
+
+	if (dev->real_num_tx_queues != 1 ||
+	    rcu_dereference_bh(txq->qdisc)->enqueue ||
+	    READ_ONCE(txq->xmit_lock_owner) == smp_processor_id() ||
+	    !(dev->priv_flags & IFF_XMIT_DST_RELEASE) ||
+	    rmirror_has_egress_filter(dev) || rmirror_has_egress_hook(dev) ||
+	    dev_nit_active(dev))
+		return;
+
+	if (route->skip_cache ||
+	    !(READ_ONCE(route->neigh->nud_state) & NUD_CONNECTED))
+		return;
+	do {
+		seq = read_seqbegin(&hh->hh_lock);
+		route->hh_len = READ_ONCE(hh->hh_len);
+		memcpy(route->hh, hh->hh_data, sizeof(route->hh));
+	} while (read_seqretry(&hh->hh_lock, seq));
+	if (route->hh_len && route->hh_len <= sizeof(route->hh))
+		route->txq = txq;
+}
+
+/* Fills in the headers of @route but for the source address. */
+static void init_headers(struct rmirror_route *route,
+			 const struct rmirror_key *key, u8 tos)
+{
+	if (route->is_ipv4) {
+		struct iphdr *iph = &route->ip4;
+
+		iph->version = 4;
+		iph->ihl = sizeof(*iph) / 4;
+		iph->tos = tos;
+		iph->tot_len = 0;
+		iph->id = 0;
+		iph->frag_off = key->flags & RMIRROR_F_DF ? htons(IP_DF) : 0;
+		iph->ttl = key->ttl;
+		iph->protocol = IPPROTO_GRE;
+		iph->daddr = key->target.s6_addr32[3];
+		iph->check = 0;
+		route->ip4_sum = ~csum_unfold(ip_fast_csum(iph, iph->ihl));
+	} else {
+		struct ipv6hdr *ip6h = &route->ip6;
+
+		ip6_flow_hdr(ip6h, tos, 0);
+		ip6h->nexthdr = IPPROTO_GRE;
+		ip6h->hop_limit = key->ttl;
+		ip6h->daddr = key->target;
+	}
+	route->gre[0] = key->flags & RMIRROR_F_KEY ? GRE_KEY : 0;
+	route->gre[1] = htons(RMIRROR_GRE_PROTO);
+}
+
+/* Finds the way of copies for @session with the outer @tos at the moment.
+ * Returns 0, and the caller owns the route, see rmirror_route_put(); or the
+ * reason why no copy can be sent, an RMIRROR_DROP_*. Called with bottom halves
+ * disabled, in an RCU read-side critical section, in which alone the route is
+ * good.
  */
 enum rmirror_counter rmirror_route_get(struct rmirror_route *route,
 				       struct net *net,
-				       struct rmirror_session *session)
+				       struct rmirror_session *session,
+				       u8 tos)
 {
-	bool is_ipv4 = rmirror_is_ipv4(&session->key);
 	unsigned int encap_len = rmirror_encap_len(&session->key);
+	enum rmirror_counter drop;
 	const struct net_device *dev;
 	unsigned int mtu;
 
-	if (is_ipv4 ? lookup4(route, net, session) :
-		      lookup6(route, net, session))
+	route->is_ipv4 = rmirror_is_ipv4(&session->key);
+	if (route->is_ipv4 ? lookup4(route, net, session) :
+			     lookup6(route, net, session))
 		return RMIRROR_DROP_NO_ROUTE;
 
 	dev = route->dst->dev;
-	if (unlikely(rmirror_is_device(dev))) {
-		dst_release(route->dst);
-		return RMIRROR_DROP_LOOP;
+	drop = RMIRROR_DROP_LOOP;
+	if (unlikely(rmirror_is_device(dev)))
+		goto err;
+	drop = RMIRROR_DROP_LINK_DOWN;
+	if (unlikely(!netif_running(dev) || !netif_carrier_ok(dev)))
+		goto err;
+
+	route->neigh = NULL;
+	if (likely(is_plain(route->dst))) {
+		route->neigh = find_neigh(route, &session->key);
+		drop = RMIRROR_DROP_NO_NEIGH;
+		if (IS_ERR(route->neigh) ||
+		    !neigh_may_answer(route->neigh, session))
+			goto err;
 	}
-	if (unlikely(!netif_running(dev) || !netif_carrier_ok(dev))) {
-		dst_release(route->dst);
-		return RMIRROR_DROP_LINK_DOWN;
-	}
+	route->is_short = route->neigh &&
+			  !rmirror_is_filtered(net, route->is_ipv4);
+	route->txq = NULL;
+	if (likely(route->is_short))
+		find_direct(route);
 
 	mtu = min_t(unsigned int, dst_mtu(route->dst), IP_MAX_MTU);
 	route->headroom = encap_len + LL_RESERVED_SPACE(dev) +
 			  route->dst->header_len;
 	route->max_keep = mtu > encap_len ? mtu - encap_len : 0;
-	route->max_len = (is_ipv4 ? IP_MAX_MTU :
-				    IP6_MAX_MTU) - encap_len;
+	route->max_len = (route->is_ipv4 ? IP_MAX_MTU :
+					   IP6_MAX_MTU) - encap_len;
+	init_headers(route, &session->key, tos);
 	return 0;
+
+err:
+	dst_release(route->dst);
+	return drop;
 }
 
 /* Gives @route back. */
@@ -147,37 +284,26 @@ u8 rmirror_inner_tos(const struct sk_buff *skb)
 					   ntohs(*start) >> 4) & 0xff;
 }
 
-static void push_gre(struct sk_buff *skb, const struct rmirror_key *key)
+static void push_gre(struct sk_buff *skb, const struct rmirror_route *route,
+		     const struct rmirror_key *key)
 {
-	bool has_key = key->flags & RMIRROR_F_KEY;
-	struct gre_base_hdr *greh;
-
-	greh = __skb_push(skb, RMIRROR_GRE_HLEN +
-			       (has_key ? RMIRROR_GRE_KEY_LEN : 0));
-	greh->flags = has_key ? GRE_KEY : 0;
-	greh->protocol = htons(RMIRROR_GRE_PROTO);
-	if (has_key)
-		memcpy(greh + 1, &key->key, sizeof(key->key));
+	if (route->gre[0])
+		memcpy(__skb_push(skb, RMIRROR_GRE_KEY_LEN), &key->key,
+		       RMIRROR_GRE_KEY_LEN);
+	memcpy(__skb_push(skb, RMIRROR_GRE_HLEN), route->gre, RMIRROR_GRE_HLEN);
 	skb_reset_transport_header(skb);
 }
 
 static void push_ipv4(struct sk_buff *skb, const struct rmirror_route *route,
-		      struct net *net, struct rmirror_session *session, u8 tos,
+		      struct net *net, struct rmirror_session *session,
 		      bool fragment)
 {
-	const struct rmirror_key *key = &session->key;
 	struct iphdr *iph = __skb_push(skb, sizeof(*iph));
+	__wsum sum;
 
 	skb_reset_network_header(skb);
-	iph->version = 4;
-	iph->ihl = sizeof(*iph) / 4;
-	iph->tos = tos;
+	*iph = route->ip4;
 	iph->tot_len = htons(skb->len);
-	iph->frag_off = key->flags & RMIRROR_F_DF ? htons(IP_DF) : 0;
-	iph->ttl = key->ttl;
-	iph->protocol = IPPROTO_GRE;
-	iph->saddr = route->saddr4;
-	iph->daddr = key->target.s6_addr32[3];
 
 	/* One that is unique for a while is not cheap, so only fragments get
 	 * it. A copy that a router fragments later may, in theory, meet another
@@ -187,126 +313,90 @@ static void push_ipv4(struct sk_buff *skb, const struct rmirror_route *route,
 		__ip_select_ident(net, iph, 1);
 	else
 		iph->id = htons(++this_cpu_ptr(session->pcpu)->ip_id);
-	ip_send_check(iph);
+	sum = csum_add(route->ip4_sum, (__force __wsum)iph->tot_len);
+	iph->check = csum_fold(csum_add(sum, (__force __wsum)iph->id));
 	skb->protocol = htons(ETH_P_IP);
 }
 
-static void push_ipv6(struct sk_buff *skb, const struct rmirror_route *route,
-		      const struct rmirror_key *key, u8 tos)
+static void push_ipv6(struct sk_buff *skb, const struct rmirror_route *route)
 {
 	unsigned int payload_len = skb->len;
 	struct ipv6hdr *ip6h = __skb_push(skb, sizeof(*ip6h));
 
 	skb_reset_network_header(skb);
-	ip6_flow_hdr(ip6h, tos, 0);
+	*ip6h = route->ip6;
 	ip6h->payload_len = htons(payload_len);
-	ip6h->nexthdr = IPPROTO_GRE;
-	ip6h->hop_limit = key->ttl;
-	ip6h->saddr = route->saddr6;
-	ip6h->daddr = key->target;
 	skb->protocol = htons(ETH_P_IPV6);
-}
-
-/* Tells whether nothing but the next hop's address is between a packet and the
- * device of @dst.
- */
-static bool is_plain(const struct dst_entry *dst)
-{
-	return !dst_xfrm(dst) && !dst->lwtstate &&
-	       !netif_is_l3_slave(dst->dev) && !netif_is_l3_master(dst->dev);
-}
-
-/* Tells whether a copy may be given to @neigh, where it waits for the answer if
- * the address is not known. Once a next hop has failed to answer, copies do not
- * wait for it, so that they are counted.
- */
-static bool neigh_may_answer(struct neighbour *neigh,
-			     struct rmirror_session *session)
-{
-	u8 state = READ_ONCE(neigh->nud_state);
-
-	if (likely(state & NUD_VALID)) {
-		if (unlikely(READ_ONCE(session->neigh_failed)))
-			WRITE_ONCE(session->neigh_failed, false);
-		return true;
-	}
-	if (state & NUD_FAILED)
-		WRITE_ONCE(session->neigh_failed, true);
-	if (!READ_ONCE(session->neigh_failed))
-		return true;
-
-	neigh_event_send(neigh, NULL);
-	return false;
-}
-
-static struct neighbour *find_neigh(const struct rmirror_route *route,
-				    struct sk_buff *skb, bool is_ipv4,
-				    bool *skip_cache)
-{
-	*skip_cache = false;
-	if (is_ipv4)
-		return ip_neigh_for_gw(route4(route), skb, skip_cache);
-	return ip_neigh_gw6(route->dst->dev,
-			    rt6_nexthop(route6(route), &ipv6_hdr(skb)->daddr));
 }
 
 /* Counts @skb as the IP layer would that it does not go through. */
 static void count_out(const struct rmirror_route *route, struct net *net,
-		      const struct sk_buff *skb, bool is_ipv4)
+		      const struct sk_buff *skb)
 {
-	if (is_ipv4)
+	if (route->is_ipv4)
 		IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
 	else
 		IP6_UPD_PO_STATS(net, ip6_dst_idev(route->dst),
 				 IPSTATS_MIB_OUT, skb->len);
 }
 
+/* Gives @copy to the driver of its device. It is a whole packet in one piece, with
+ * nothing left to do for the device.
+ */
+static int xmit_direct(const struct rmirror_route *route, struct sk_buff *copy)
+{
+	struct net_device *dev = copy->dev;
+	int err = NETDEV_TX_BUSY;
+
+	memcpy(copy->data - sizeof(route->hh), route->hh, sizeof(route->hh));
+	__skb_push(copy, route->hh_len);
+	skb_reset_mac_header(copy);
+
+	HARD_TX_LOCK(dev, route->txq, smp_processor_id());
+	if (likely(!netif_xmit_stopped(route->txq)))
+		err = netdev_start_xmit(copy, dev, route->txq, false);
+	HARD_TX_UNLOCK(dev, route->txq);
+	if (likely(dev_xmit_complete(err)))
+		return err;
+
+	kfree_skb(copy);
+	return NET_XMIT_DROP;
+}
+
 /* Encapsulates @copy, a frame with route->headroom bytes in front of it, for
- * @session with the outer @tos, and sends it, as @fragment says in fragments.
- * Takes ownership of @copy. Returns RMIRROR_COPIES, or the reason why it was not
- * sent, an RMIRROR_DROP_*. Called with bottom halves disabled, in an RCU
- * read-side critical section.
+ * @session and sends it, as @fragment says in fragments. Takes ownership of
+ * @copy. Returns RMIRROR_COPIES, or RMIRROR_DROP_XMIT if it was not sent. Called
+ * where rmirror_route_get() was.
  */
 enum rmirror_counter rmirror_encap_xmit(const struct rmirror_route *route,
 					struct net *net,
 					struct rmirror_session *session,
-					struct sk_buff *copy, u8 tos,
-					bool fragment)
+					struct sk_buff *copy, bool fragment)
 {
-	bool is_ipv4 = rmirror_is_ipv4(&session->key);
-	struct neighbour *neigh = NULL;
-	bool skip_cache;
 	int err;
 
-	push_gre(copy, &session->key);
-	if (is_ipv4)
-		push_ipv4(copy, route, net, session, tos, fragment);
+	push_gre(copy, route, &session->key);
+	if (route->is_ipv4)
+		push_ipv4(copy, route, net, session, fragment);
 	else
-		push_ipv6(copy, route, &session->key, tos);
+		push_ipv6(copy, route);
 	copy->dev = route->dst->dev;
 	copy->ignore_df = !(session->key.flags & RMIRROR_F_DF);
-	skb_dst_set_noref(copy, route->dst);
 	skb_set_nfct(copy, IP_CT_UNTRACKED);
 
-	if (likely(is_plain(route->dst))) {
-		neigh = find_neigh(route, copy, is_ipv4, &skip_cache);
-		if (IS_ERR(neigh)) {
-			kfree_skb(copy);
-			return RMIRROR_DROP_NO_NEIGH;
-		}
-		if (!neigh_may_answer(neigh, session)) {
-			kfree_skb(copy);
-			return RMIRROR_DROP_NO_NEIGH;
-		}
-	}
-
-	if (likely(neigh && !fragment && !rmirror_is_filtered(net, is_ipv4))) {
-		count_out(route, net, copy, is_ipv4);
-		err = neigh_output(neigh, copy, skip_cache);
-	} else if (is_ipv4) {
-		err = ip_local_out(net, NULL, copy);
+	if (unlikely(fragment || !route->is_short)) {
+		skb_dst_set_noref(copy, route->dst);
+		err = route->is_ipv4 ? ip_local_out(net, NULL, copy) :
+				       ip6_local_out(net, NULL, copy);
 	} else {
-		err = ip6_local_out(net, NULL, copy);
+		count_out(route, net, copy);
+		if (likely(route->txq)) {
+			err = xmit_direct(route, copy);
+		} else {
+			skb_dst_set_noref(copy, route->dst);
+			err = neigh_output(route->neigh, copy,
+					   route->skip_cache);
+		}
 	}
 	return likely(!net_xmit_eval(err)) ? RMIRROR_COPIES :
 					     RMIRROR_DROP_XMIT;

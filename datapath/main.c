@@ -84,7 +84,7 @@ static void __exit rmirror_exit(void)
 	/* Sessions are freed by callbacks. */
 	rcu_barrier();
 	rmirror_netfilter_exit();
-	rmirror_frame_exit();
+	rmirror_copy_exit();
 }
 
 module_init(rmirror_init);

@@ -6,7 +6,6 @@
 #include <linux/types.h>
 
 struct net;
-struct rmirror_net;
 struct rmirror_session;
 struct sk_buff;
 
@@ -14,6 +13,9 @@ struct sk_buff;
 struct rmirror_result {
 	unsigned int copies;	/* Sent. */
 	unsigned int bytes;	/* In them. */
+	unsigned int orig_bytes; /* In the packets of the wire they are of. */
+	unsigned int truncated;	/* Copies that were cut. */
+	unsigned int fragmented; /* Copies that needed IP fragments. */
 	unsigned int dropped;	/* Copies not sent. */
 };
 

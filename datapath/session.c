@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <net/ipv6.h>
 
+#include "mirror.h"
 #include "session.h"
 
 unsigned int rmirror_max_sessions = RMIRROR_MAX_SESSIONS;
@@ -296,23 +297,18 @@ void rmirror_session_count(struct rmirror_session *session,
 	u64_stats_update_end(&pcpu->syncp);
 }
 
-/* Counts a copy of @kept bytes of a frame that has @wire_len bytes on the wire.
- * Bottom halves are disabled.
- */
-void rmirror_session_count_copy(struct rmirror_session *session,
-				unsigned int kept, unsigned int wire_len,
-				bool fragmented)
+/* Counts the copies of a frame that were @sent. Bottom halves are disabled. */
+void rmirror_session_count_copies(struct rmirror_session *session,
+				  const struct rmirror_result *sent)
 {
 	struct rmirror_pcpu *pcpu = this_cpu_ptr(session->pcpu);
 
 	u64_stats_update_begin(&pcpu->syncp);
-	u64_stats_inc(&pcpu->counters[RMIRROR_COPIES]);
-	u64_stats_add(&pcpu->counters[RMIRROR_BYTES], kept);
-	u64_stats_add(&pcpu->counters[RMIRROR_ORIG_BYTES], wire_len);
-	if (kept < wire_len)
-		u64_stats_inc(&pcpu->counters[RMIRROR_TRUNCATED]);
-	if (fragmented)
-		u64_stats_inc(&pcpu->counters[RMIRROR_FRAGMENTED]);
+	u64_stats_add(&pcpu->counters[RMIRROR_COPIES], sent->copies);
+	u64_stats_add(&pcpu->counters[RMIRROR_BYTES], sent->bytes);
+	u64_stats_add(&pcpu->counters[RMIRROR_ORIG_BYTES], sent->orig_bytes);
+	u64_stats_add(&pcpu->counters[RMIRROR_TRUNCATED], sent->truncated);
+	u64_stats_add(&pcpu->counters[RMIRROR_FRAGMENTED], sent->fragmented);
 	u64_stats_update_end(&pcpu->syncp);
 }
 

@@ -20,6 +20,7 @@
 #include "rmirror/netlink.h"
 
 struct net;
+struct rmirror_result;
 struct sk_buff;
 
 /* In struct rmirror_key. */
@@ -114,9 +115,8 @@ bool rmirror_is_target(struct rmirror_net *rnet, const struct in6_addr *addr);
 
 void rmirror_session_count(struct rmirror_session *session,
 			   enum rmirror_counter counter, unsigned int n);
-void rmirror_session_count_copy(struct rmirror_session *session,
-				unsigned int kept, unsigned int wire_len,
-				bool fragmented);
+void rmirror_session_count_copies(struct rmirror_session *session,
+				  const struct rmirror_result *sent);
 void rmirror_session_read(struct rmirror_net *rnet,
 			  const struct rmirror_session *session,
 			  u64 counters[RMIRROR_N_COUNTERS]);

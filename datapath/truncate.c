@@ -22,12 +22,13 @@
 #include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/ip.h>
+#include <net/tcp.h>
 
 #include "compat.h"
 #include "ether.h"
 #include "truncate.h"
 
-/* What rmirror_frame_init() can take apart. */
+/* What rmirror_gso_init() can take apart. */
 #define GSO_TCPV4 (SKB_GSO_TCPV4 | SKB_GSO_TCP_ECN | SKB_GSO_TCP_FIXEDID | \
 		   SKB_GSO_DODGY)
 #define GSO_TCPV6 (SKB_GSO_TCPV6 | SKB_GSO_TCP_ECN | SKB_GSO_DODGY)
@@ -38,130 +39,8 @@
  */
 #define MAX_PACKETS 2048
 
-/* Longest headers, VLAN tags included, of a GSO frame that is taken apart. */
-#define MAX_GSO_HLEN 192
-
-/* Fills in what a GSO frame has more than others. Returns false if it is of a
- * kind that only the stack itself can take apart.
- */
-static bool init_gso(struct rmirror_frame *frame)
-{
-	const struct sk_buff *skb = frame->skb;
-	const struct skb_shared_info *shinfo = skb_shinfo(skb);
-	unsigned int type = shinfo->gso_type, payload_len;
-	u8 proto;
-
-	if (skb->encapsulation || skb->ip_summed != CHECKSUM_PARTIAL)
-		return false;
-
-	frame->l3_offset = 0;
-	switch (rmirror_skip_ether(skb, &frame->l3_offset)) {
-	case htons(ETH_P_IP): {
-		const struct iphdr *iph;
-		struct iphdr buf;
-
-		iph = skb_header_pointer(skb, frame->l3_offset, sizeof(buf),
-					 &buf);
-		if (!iph || iph->ihl < 5 || ip_is_fragment(iph))
-			return false;
-		frame->is_ipv4 = true;
-		frame->l4_offset = frame->l3_offset + iph->ihl * 4;
-		proto = iph->protocol;
-		break;
-	}
-	case htons(ETH_P_IPV6): {
-		const struct ipv6hdr *ip6h;
-		struct ipv6hdr buf;
-
-		ip6h = skb_header_pointer(skb, frame->l3_offset, sizeof(buf),
-					  &buf);
-		if (!ip6h)
-			return false;
-		frame->is_ipv4 = false;
-		frame->l4_offset = frame->l3_offset + sizeof(*ip6h);
-		proto = ip6h->nexthdr;
-		break;
-	}
-	default:
-		return false;
-	}
-
-	if (proto == IPPROTO_TCP) {
-		const struct tcphdr *th;
-		struct tcphdr buf;
-
-		if (type & ~(frame->is_ipv4 ? GSO_TCPV4 : GSO_TCPV6) ||
-		    skb->csum_offset != offsetof(struct tcphdr, check))
-			return false;
-		th = skb_header_pointer(skb, frame->l4_offset, sizeof(buf),
-					&buf);
-		if (!th || th->doff < 5)
-			return false;
-		frame->is_tcp = true;
-		frame->payload_offset = frame->l4_offset + th->doff * 4;
-	} else if (proto == IPPROTO_UDP) {
-		if (type & ~GSO_UDP || !(type & SKB_GSO_UDP_L4) ||
-		    skb->csum_offset != offsetof(struct udphdr, check))
-			return false;
-		frame->is_tcp = false;
-		frame->payload_offset = frame->l4_offset +
-					sizeof(struct udphdr);
-	} else {
-		return false;
-	}
-
-	if (skb_checksum_start_offset(skb) != frame->l4_offset ||
-	    frame->payload_offset > MAX_GSO_HLEN - VLAN_HLEN ||
-	    frame->payload_offset >= skb->len)
-		return false;
-
-	payload_len = skb->len - frame->payload_offset;
-	frame->gso_size = shinfo->gso_size;
-	frame->n_packets = DIV_ROUND_UP(payload_len, frame->gso_size);
-	return true;
-}
-
-/* Initializes @frame from @skb, whose data starts with an Ethernet header and
- * which must outlive it. Returns 0; -EOPNOTSUPP for a GSO frame that must be
- * segmented by the stack first; or -EINVAL for one that nobody should segment,
- * and for what is no frame.
- */
-int rmirror_frame_init(struct rmirror_frame *frame, const struct sk_buff *skb)
-{
-	frame->skb = skb;
-	frame->vlan_hlen = skb_vlan_tag_present(skb) ? VLAN_HLEN : 0;
-	frame->n_packets = 1;
-	frame->gso_size = 0;
-	if (skb->len < ETH_HLEN)
-		return -EINVAL;
-	if (skb_is_gso(skb)) {
-		if (skb->len / skb_shinfo(skb)->gso_size > MAX_PACKETS)
-			return -EINVAL;
-		if (!init_gso(frame))
-			return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
-/* Payload, in bytes, of packet @i of a GSO frame. */
-static unsigned int payload_len(const struct rmirror_frame *frame,
-				unsigned int i)
-{
-	return min(frame->skb->len - frame->payload_offset -
-		   i * frame->gso_size, frame->gso_size);
-}
-
-/* Returns the length of packet @i on the wire, in bytes from its Ethernet
- * header on, without a frame check sequence.
- */
-unsigned int rmirror_frame_wire_len(const struct rmirror_frame *frame,
-				    unsigned int i)
-{
-	if (!frame->gso_size)
-		return frame->vlan_hlen + frame->skb->len;
-	return frame->vlan_hlen + frame->payload_offset +
-	       payload_len(frame, i);
-}
+/* Headers are copied so many bytes at a time. */
+#define HEADER_STEP 16
 
 /* What copies are cut from. The network stack has such pages, too, but received
  * frames are cut from them, which live on: a page with one of those cannot be
@@ -172,7 +51,7 @@ static DEFINE_PER_CPU(struct page_frag_cache, copy_pages);
 /* Gives back the memory that is kept for copies. There are no more of them to
  * come.
  */
-void rmirror_frame_exit(void)
+void rmirror_copy_exit(void)
 {
 	int cpu;
 
@@ -211,16 +90,14 @@ static struct sk_buff *alloc_copy(unsigned int len, unsigned int headroom)
 	return skb;
 }
 
-/* Copies @len bytes from the start of the frame to @to, and puts the VLAN tag,
- * which is part of @len, in its place.
+/* Copies @len bytes from the start of @skb to @to, and puts the VLAN tag, which
+ * is part of @len, in its place.
  */
-static int copy_start(const struct rmirror_frame *frame, u8 *to,
-		      unsigned int len)
+static int copy_start(const struct sk_buff *skb, u8 *to, unsigned int len)
 {
-	const struct sk_buff *skb = frame->skb;
 	__be16 tag[2];
 
-	if (likely(!frame->vlan_hlen)) {
+	if (likely(!skb_vlan_tag_present(skb))) {
 		if (unlikely(len > skb_headlen(skb)))
 			return skb_copy_bits(skb, 0, to, len);
 		memcpy(to, skb->data, len);
@@ -239,10 +116,14 @@ static int copy_start(const struct rmirror_frame *frame, u8 *to,
 			     len - 2 * ETH_ALEN - VLAN_HLEN);
 }
 
-static struct sk_buff *copy_single(const struct rmirror_frame *frame,
-				   unsigned int keep, unsigned int headroom)
+/* Returns a copy of the first @keep bytes, ETH_HLEN or more, of @skb, a frame but
+ * no GSO frame, with @headroom bytes in front of it, or NULL if there is no
+ * memory. Bottom halves are disabled.
+ */
+struct sk_buff *rmirror_copy(const struct sk_buff *skb, unsigned int keep,
+			     unsigned int headroom)
 {
-	const struct sk_buff *skb = frame->skb;
+	unsigned int vlan_hlen = rmirror_vlan_hlen(skb);
 	struct sk_buff *copy;
 	unsigned int start;
 	__sum16 *check;
@@ -255,15 +136,15 @@ static struct sk_buff *copy_single(const struct rmirror_frame *frame,
 	data = __skb_put(copy, keep);
 
 	if (skb->ip_summed != CHECKSUM_PARTIAL ||
-	    keep < frame->vlan_hlen + skb->len) {
-		if (copy_start(frame, data, keep))
+	    keep < vlan_hlen + skb->len) {
+		if (copy_start(skb, data, keep))
 			goto err;
 		return copy;
 	}
 
-	start = frame->vlan_hlen + skb_checksum_start_offset(skb);
+	start = vlan_hlen + skb_checksum_start_offset(skb);
 	if (rmirror_csum_is_sctp(skb)) {
-		if (copy_start(frame, data, keep))
+		if (copy_start(skb, data, keep))
 			goto err;
 		copy->ip_summed = CHECKSUM_PARTIAL;
 		copy->csum_start = skb_headroom(copy) + start;
@@ -275,12 +156,12 @@ static struct sk_buff *copy_single(const struct rmirror_frame *frame,
 	}
 
 	if (start + skb->csum_offset + sizeof(__sum16) > keep ||
-	    copy_start(frame, data, start))
+	    copy_start(skb, data, start))
 		goto err;
 	/* The sum of the pseudo header is in the checksum field. Like Linux,
 	 * write no zero, which tells in UDP that there is no checksum.
 	 */
-	sum = skb_copy_and_csum_bits(skb, start - frame->vlan_hlen,
+	sum = skb_copy_and_csum_bits(skb, start - vlan_hlen,
 				     data + start, keep - start);
 	check = (__sum16 *)(data + start + skb->csum_offset);
 	*check = csum_fold(sum) ?: CSUM_MANGLED_0;
@@ -291,112 +172,315 @@ err:
 	return NULL;
 }
 
-/* Makes the headers at @data, those of the whole GSO frame, the ones of packet
- * @i with @len bytes of payload.
- */
-static void set_headers(const struct rmirror_frame *frame, u8 *data,
-			unsigned int i, unsigned int len)
+/* Where headers are in @headers, those of a packet of a GSO frame. */
+
+static struct iphdr *ip_header(const struct rmirror_gso *gso, u8 *headers)
 {
-	unsigned int l3 = frame->vlan_hlen + frame->l3_offset;
-	unsigned int l4 = frame->vlan_hlen + frame->l4_offset;
-	unsigned int l4_len = frame->payload_offset - frame->l4_offset + len;
-	__sum16 *check;
+	return (struct iphdr *)(headers + gso->l3_offset);
+}
+
+static struct tcphdr *tcp_header(const struct rmirror_gso *gso, u8 *headers)
+{
+	return (struct tcphdr *)(headers + gso->l4_offset);
+}
+
+/* Makes @headers, those of a packet with @old_len bytes of payload, the ones of
+ * a packet with @len bytes, but for the checksum of IPv4. The transport header's
+ * is the sum of the pseudo header, and stays it.
+ */
+static void set_lengths(const struct rmirror_gso *gso, u8 *headers,
+			unsigned int old_len, unsigned int len)
+{
+	unsigned int l4_hlen = gso->hlen - gso->l4_offset;
+	struct tcphdr *th = tcp_header(gso, headers);
+	struct iphdr *iph = ip_header(gso, headers);
+	__sum16 *check = &th->check;
 	__wsum delta;
 
-	if (frame->is_ipv4) {
-		struct iphdr *iph = (struct iphdr *)(data + l3);
+	if (gso->is_ipv4)
+		iph->tot_len = htons(gso->hlen - gso->l3_offset + len);
+	else
+		((struct ipv6hdr *)iph)->payload_len = htons(l4_hlen + len);
 
-		iph->tot_len = htons(l4 - l3 + l4_len);
-		if (!(skb_shinfo(frame->skb)->gso_type & SKB_GSO_TCP_FIXEDID))
-			iph->id = htons(ntohs(iph->id) + i);
-		ip_send_check(iph);
-	} else {
-		struct ipv6hdr *ip6h = (struct ipv6hdr *)(data + l3);
+	if (!gso->is_tcp) {
+		struct udphdr *uh = (struct udphdr *)th;
 
-		ip6h->payload_len = htons(l4_len);
-	}
-
-	if (frame->is_tcp) {
-		struct tcphdr *th = (struct tcphdr *)(data + l4);
-
-		th->seq = htonl(ntohl(th->seq) + i * frame->gso_size);
-		if (i)
-			th->cwr = 0;
-		if (i + 1 < frame->n_packets) {
-			th->fin = 0;
-			th->psh = 0;
-		}
-		check = &th->check;
-	} else {
-		struct udphdr *uh = (struct udphdr *)(data + l4);
-
-		uh->len = htons(l4_len);
+		uh->len = htons(l4_hlen + len);
 		check = &uh->check;
 	}
-
-	/* The sum of the pseudo header has the length of the whole frame. */
-	delta = csum_sub((__force __wsum)htonl(l4_len),
-			 (__force __wsum)htonl(frame->skb->len -
-					       frame->l4_offset));
+	delta = csum_sub((__force __wsum)htonl(l4_hlen + len),
+			 (__force __wsum)htonl(l4_hlen + old_len));
 	*check = ~csum_fold(csum_add(csum_unfold(*check), delta));
 }
 
-static struct sk_buff *copy_segment(const struct rmirror_frame *frame,
-				    unsigned int i, unsigned int keep,
-				    unsigned int headroom)
+/* Fills in the headers that all packets of a GSO frame have, which itself has
+ * @len bytes of payload.
+ */
+static bool init_headers(struct rmirror_gso *gso, unsigned int len)
 {
-	unsigned int hlen = frame->vlan_hlen + frame->payload_offset;
-	unsigned int l4 = frame->vlan_hlen + frame->l4_offset;
-	unsigned int len = payload_len(frame, i);
-	unsigned int from = frame->payload_offset + i * frame->gso_size;
+	u8 *headers = gso->headers;
+
+	if (copy_start(gso->skb, headers, gso->hlen))
+		return false;
+	set_lengths(gso, headers, len, gso->size);
+
+	if (gso->is_ipv4) {
+		struct iphdr *iph = ip_header(gso, headers);
+
+		gso->ip_id = ntohs(iph->id);
+		gso->ip_id_step = !(skb_shinfo(gso->skb)->gso_type &
+				    SKB_GSO_TCP_FIXEDID);
+		iph->id = 0;
+		iph->check = 0;
+		gso->ip_sum = csum_partial(iph, iph->ihl * 4, 0);
+	}
+	if (gso->is_tcp) {
+		struct tcphdr *th = tcp_header(gso, headers);
+
+		gso->seq = ntohl(th->seq);
+		gso->tcp_flags = tcp_flag_byte(th);
+	}
+	return true;
+}
+
+/* Finds the headers of a GSO frame. Returns false if it is of a kind that only
+ * the stack itself can take apart.
+ */
+static bool find_headers(struct rmirror_gso *gso)
+{
+	const struct sk_buff *skb = gso->skb;
+	unsigned int type = skb_shinfo(skb)->gso_type;
+	unsigned int vlan_hlen = rmirror_vlan_hlen(skb);
+	u8 proto;
+
+	if (skb->encapsulation || skb->ip_summed != CHECKSUM_PARTIAL)
+		return false;
+
+	gso->l3_offset = 0;
+	switch (rmirror_skip_ether(skb, &gso->l3_offset)) {
+	case htons(ETH_P_IP): {
+		const struct iphdr *iph;
+		struct iphdr buf;
+
+		iph = skb_header_pointer(skb, gso->l3_offset, sizeof(buf),
+					 &buf);
+		if (!iph || iph->ihl < 5 || ip_is_fragment(iph))
+			return false;
+		gso->is_ipv4 = true;
+		gso->l4_offset = gso->l3_offset + iph->ihl * 4;
+		proto = iph->protocol;
+		break;
+	}
+	case htons(ETH_P_IPV6): {
+		const struct ipv6hdr *ip6h;
+		struct ipv6hdr buf;
+
+		ip6h = skb_header_pointer(skb, gso->l3_offset, sizeof(buf),
+					  &buf);
+		if (!ip6h)
+			return false;
+		gso->is_ipv4 = false;
+		gso->l4_offset = gso->l3_offset + sizeof(*ip6h);
+		proto = ip6h->nexthdr;
+		break;
+	}
+	default:
+		return false;
+	}
+
+	if (proto == IPPROTO_TCP) {
+		const struct tcphdr *th;
+		struct tcphdr buf;
+
+		if (type & ~(gso->is_ipv4 ? GSO_TCPV4 : GSO_TCPV6) ||
+		    skb->csum_offset != offsetof(struct tcphdr, check))
+			return false;
+		th = skb_header_pointer(skb, gso->l4_offset, sizeof(buf),
+					&buf);
+		if (!th || th->doff < 5)
+			return false;
+		gso->is_tcp = true;
+		gso->hlen = gso->l4_offset + th->doff * 4;
+	} else if (proto == IPPROTO_UDP) {
+		if (type & ~GSO_UDP || !(type & SKB_GSO_UDP_L4) ||
+		    skb->csum_offset != offsetof(struct udphdr, check))
+			return false;
+		gso->is_tcp = false;
+		gso->hlen = gso->l4_offset + sizeof(struct udphdr);
+	} else {
+		return false;
+	}
+
+	if (skb_checksum_start_offset(skb) != gso->l4_offset ||
+	    gso->hlen > RMIRROR_MAX_GSO_HLEN - VLAN_HLEN ||
+	    gso->hlen >= skb->len)
+		return false;
+
+	gso->l3_offset += vlan_hlen;
+	gso->l4_offset += vlan_hlen;
+	gso->hlen += vlan_hlen;
+	return true;
+}
+
+/* Initializes @gso from @skb, a GSO frame whose data starts with an Ethernet
+ * header and which must outlive it. Returns 0; -EOPNOTSUPP if it must be
+ * segmented by the stack first; or -EINVAL if nobody should segment it.
+ */
+int rmirror_gso_init(struct rmirror_gso *gso, const struct sk_buff *skb)
+{
+	unsigned int len;
+
+	gso->skb = skb;
+	gso->size = skb_shinfo(skb)->gso_size;
+	if (skb->len < ETH_HLEN || skb->len / gso->size > MAX_PACKETS)
+		return -EINVAL;
+	if (!find_headers(gso))
+		return -EOPNOTSUPP;
+
+	len = rmirror_wire_len(skb) - gso->hlen;
+	gso->n_packets = DIV_ROUND_UP(len, gso->size);
+	gso->last_size = len - (gso->n_packets - 1) * gso->size;
+	gso->frag = 0;
+	gso->frag_offset = skb_headlen(skb);
+	return init_headers(gso, len) ? 0 : -EOPNOTSUPP;
+}
+
+/* Completes the headers at @data, a copy of gso->headers, for packet @i with
+ * @len bytes of payload.
+ */
+static void set_headers(const struct rmirror_gso *gso, u8 *data,
+			unsigned int i, unsigned int len)
+{
+	if (unlikely(len != gso->size))
+		set_lengths(gso, data, gso->size, len);
+
+	if (gso->is_ipv4) {
+		struct iphdr *iph = ip_header(gso, data);
+
+		iph->id = htons(gso->ip_id + i * gso->ip_id_step);
+		if (likely(len == gso->size))
+			iph->check = csum_fold(csum_add(gso->ip_sum,
+							(__force __wsum)iph->id));
+		else
+			ip_send_check(iph);
+	}
+
+	if (gso->is_tcp) {
+		struct tcphdr *th = tcp_header(gso, data);
+		u8 flags = gso->tcp_flags;
+
+		th->seq = htonl(gso->seq + i * gso->size);
+		if (i)
+			flags &= ~TCPHDR_CWR;
+		if (i + 1 < gso->n_packets)
+			flags &= ~(TCPHDR_FIN | TCPHDR_PSH);
+		tcp_flag_byte(th) = flags;
+	}
+}
+
+/* Copies the headers to @to. Writes up to HEADER_STEP - 1 bytes more. A loop,
+ * because for so few bytes it is cheaper than memcpy().
+ */
+static void copy_headers(const struct rmirror_gso *gso, u8 *to)
+{
+	const u64 *from = (const u64 *)gso->headers;
+	unsigned int left = gso->hlen;
+
+	for (;;) {
+		put_unaligned(from[0], (u64 *)to);
+		put_unaligned(from[1], (u64 *)(to + 8));
+		if (left <= HEADER_STEP)
+			break;
+		left -= HEADER_STEP;
+		from += HEADER_STEP / sizeof(*from);
+		to += HEADER_STEP;
+	}
+}
+
+/* Returns where the @len bytes at @offset of the frame are in memory, or NULL if
+ * they are not in one piece. Looks for them from where those of the last call
+ * were.
+ */
+static const void *find_payload(struct rmirror_gso *gso,
+				unsigned int offset, unsigned int len)
+{
+	const struct sk_buff *skb = gso->skb;
+	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	if (offset + len <= skb_headlen(skb))
+		return skb->data + offset;
+	if (IS_ENABLED(CONFIG_HIGHMEM) || offset < gso->frag_offset)
+		return NULL;
+	while (gso->frag < shinfo->nr_frags) {
+		const skb_frag_t *frag = &shinfo->frags[gso->frag];
+		unsigned int end = gso->frag_offset + skb_frag_size(frag);
+
+		if (offset < end) {
+			const u8 *start = skb_frag_address_safe(frag);
+
+			if (!start || offset + len > end)
+				return NULL;
+			return start + (offset - gso->frag_offset);
+		}
+		gso->frag++;
+		gso->frag_offset = end;
+	}
+	return NULL;
+}
+
+/* Copies @len bytes of payload at @offset of the frame to @to. */
+static int copy_payload(struct rmirror_gso *gso, unsigned int offset,
+			u8 *to, unsigned int len)
+{
+	const void *from = find_payload(gso, offset, len);
+
+	if (unlikely(!from))
+		return skb_copy_bits(gso->skb, offset, to, len);
+	memcpy(to, from, len);
+	return 0;
+}
+
+/* Returns a copy of the first @keep bytes, ETH_HLEN or more, of packet @i of
+ * @gso, with @headroom bytes in front of it, or NULL if there is no memory.
+ * Bottom halves are disabled.
+ */
+struct sk_buff *rmirror_gso_copy(struct rmirror_gso *gso, unsigned int i,
+				 unsigned int keep, unsigned int headroom)
+{
+	unsigned int hlen = gso->hlen;
+	unsigned int len = rmirror_gso_wire_len(gso, i) - hlen;
+	unsigned int from = hlen - rmirror_vlan_hlen(gso->skb) +
+			    i * gso->size;
 	struct sk_buff *copy;
 	u8 *data;
 
 	/* The headers are completed before they are cut. */
-	copy = alloc_copy(max(keep, hlen), headroom);
+	copy = alloc_copy(max(keep, round_up(hlen, HEADER_STEP)), headroom);
 	if (unlikely(!copy))
 		return NULL;
-	data = __skb_put(copy, max(keep, hlen));
+	data = __skb_put(copy, keep);
 
-	if (copy_start(frame, data, hlen))
-		goto err;
-	set_headers(frame, data, i, len);
+	copy_headers(gso, data);
+	set_headers(gso, data, i, len);
 
 	if (keep == hlen + len) {
+		unsigned int l4 = gso->l4_offset;
 		__wsum sum = csum_partial(data + l4, hlen - l4, 0);
 		__sum16 *check = (__sum16 *)(data + l4 +
-					     frame->skb->csum_offset);
+					     gso->skb->csum_offset);
 
 		/* Linux writes a zero when it makes segments of TCP. */
 		sum = csum_block_add(sum,
-				     skb_copy_and_csum_bits(frame->skb, from,
+				     skb_copy_and_csum_bits(gso->skb, from,
 							    data + hlen, len),
 				     hlen - l4);
 		*check = csum_fold(sum);
-		if (!*check && !frame->is_tcp)
+		if (!*check && !gso->is_tcp)
 			*check = CSUM_MANGLED_0;
-	} else if (keep > hlen) {
-		if (skb_copy_bits(frame->skb, from, data + hlen, keep - hlen))
-			goto err;
-	} else {
-		__skb_trim(copy, keep);
+	} else if (keep > hlen &&
+		   copy_payload(gso, from, data + hlen, keep - hlen)) {
+		kfree_skb(copy);
+		return NULL;
 	}
 	return copy;
-
-err:
-	kfree_skb(copy);
-	return NULL;
-}
-
-/* Returns a copy of the first @keep bytes, ETH_HLEN or more, of packet @i, with
- * @headroom bytes in front of it, or NULL if there is no memory. Bottom halves
- * are disabled.
- */
-struct sk_buff *rmirror_frame_copy(const struct rmirror_frame *frame,
-				   unsigned int i, unsigned int keep,
-				   unsigned int headroom)
-{
-	if (!frame->gso_size)
-		return copy_single(frame, keep, headroom);
-	return copy_segment(frame, i, keep, headroom);
 }
