@@ -149,8 +149,8 @@ CHARTS = [
          }),
     Bars("gso-iperf3", "What is left of the speed of TCP",
          "speed of iperf3 with a mirror of all packets, len=96, divided by that"
-         " without; User-Mode Linux", TIERS, {
-             "iperf3": gso(96, "iperf3, User-Mode Linux", "ratio"),
+         " without", TIERS, {
+             "iperf3": gso(96, "iperf3", "ratio"),
          }),
     Bars("userspace", "What a mirrored packet costs the userspace datapath",
          "instructions of ovs-vswitchd beyond forwarding it",
