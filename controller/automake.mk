@@ -9,6 +9,8 @@ controller_libpolicy_la_CPPFLAGS = -I$(top_srcdir) -I$(top_srcdir)/include
 controller_libpolicy_la_SOURCES = \
 	controller/address.cc \
 	controller/address.h \
+	controller/allowed_targets.cc \
+	controller/allowed_targets.h \
 	controller/clauses.cc \
 	controller/clauses.h \
 	controller/compile_json.cc \

@@ -100,7 +100,7 @@ void MirroredBridge::Reload(Controller::Done done) {
   CheckedPolicy checked;
   checked.messages = options_.file.Read(&text);
   if (checked.messages.empty()) {
-    checked = CheckPolicy(text, options_.max_flows);
+    checked = CheckPolicy(text, options_.bounds);
   }
   if (!checked.policy) {
     policy_error_ = FirstLine(checked.messages);
@@ -175,7 +175,7 @@ void MirroredBridge::LoadLastGood() {
   CheckedPolicy checked;
   checked.messages = last_good_->Read(&text);
   if (checked.messages.empty()) {
-    checked = CheckPolicy(text, options_.max_flows);
+    checked = CheckPolicy(text, options_.bounds);
   } else {
     checked.messages += "\n";
   }

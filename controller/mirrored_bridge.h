@@ -26,9 +26,9 @@ class MirroredBridge {
   struct Options {
     std::string name;  // As messages call it.
     PolicyFile file;
-    uint64_t max_flows = kMaxFlows;  // That a policy may take.
-    bool watch = false;              // Reload when the files change.
-    std::string state_dir = {};      // For the last good policy; empty: none.
+    PolicyBounds bounds = {};    // That the policy has to keep.
+    bool watch = false;          // Reload when the files change.
+    std::string state_dir = {};  // For the last good policy; empty: none.
   };
 
   // `now` returns milliseconds that never go back.

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/allowed_targets.h"
 #include "controller/capture.h"
 #include "controller/compile_json.h"
 #include "controller/daemon_client.h"
@@ -134,8 +135,8 @@ json CompilePolicy(const CompileOptions& options, const Policy& policy,
     return as_json ? StagesAsJson(policy, program)
                    : json(FormatStages(policy, program));
   }
-  const TapFlows tap = CompileFlows(policy, program, ports,
-                                    options.source.max_flows, diagnostics);
+  const TapFlows tap = CompileFlows(
+      policy, program, ports, options.source.bounds.max_flows, diagnostics);
   for (const size_t r : tap.dormant) {
     const Rule& rule = policy.rules[r];
     const std::string& name = FindMissingPort(rule.matches, ports)->name;
@@ -187,6 +188,8 @@ ExitCode Compile(const CompileOptions& options) {
   } else {
     const Policy policy =
         BuildRules(Parse(tokens, &diagnostics), source.sets(), &diagnostics);
+    RefuseOtherTargets(policy, options.source.bounds.allowed_targets,
+                       &diagnostics);
     if (options.stage == "rules") {
       result = as_json ? PolicyAsJson(policy) : json(FormatPolicy(policy));
     } else if (!diagnostics.HasErrors()) {
@@ -211,10 +214,11 @@ ExitCode Check(const SourceOptions& options, const OutputOptions& output) {
   Diagnostics diagnostics;
   json result = json::object();
   const Policy policy = ReadPolicy(source.text(), source.sets(), &diagnostics);
+  RefuseOtherTargets(policy, options.bounds.allowed_targets, &diagnostics);
   if (!diagnostics.HasErrors()) {
     WarnOfLocalTargets(policy, LocalAddresses(), &diagnostics);
     const TapFlows tap =
-        CompileForAnySwitch(policy, options.max_flows, &diagnostics);
+        CompileForAnySwitch(policy, options.bounds.max_flows, &diagnostics);
     result = {{"rules", policy.rules.size()}, {"flows", tap.flows.size()}};
     if (!diagnostics.HasErrors() && !output.as_json) {
       std::cout << source.text().name()
@@ -547,9 +551,25 @@ int Main(int argc, char** argv) {
         ->type_name("");
     add_sets(command, options);
     command
-        ->add_option("--max-flows", options->max_flows,
+        ->add_option("--max-flows", options->bounds.max_flows,
                      "refuse a policy that takes more flows")
         ->capture_default_str();
+    command
+        ->add_option_function<std::vector<std::string>>(
+            "--allow-targets",
+            [options](const std::vector<std::string>& words) {
+              for (const std::string& word : words) {
+                const std::string error =
+                    ParseAllowedTargets(word, &options->bounds.allowed_targets);
+                if (!error.empty()) {
+                  throw CLI::ValidationError("--allow-targets", error);
+                }
+              }
+            },
+            "refuse targets outside these networks")
+        ->type_name("NET,...")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };
 
   SourceOptions check_options;

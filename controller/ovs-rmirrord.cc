@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/allowed_targets.h"
 #include "controller/controller.h"
 #include "controller/http_server.h"
 #include "controller/metrics.h"
@@ -56,7 +57,7 @@ struct DaemonOptions {
   bool own_tables = true;
   OpenFlowOptions connection;
   std::vector<std::string> set_files;
-  uint64_t max_flows = ovs_rmirror::kMaxFlows;
+  PolicyBounds bounds;
   bool watch = false;
   std::string state_dir;
   std::optional<Endpoint> metrics;
@@ -94,6 +95,10 @@ struct DaemonOptions {
       "                            may be given several times\n"
       "  --max-flows=N             refuse a policy that takes more flows\n"
       "                            (default: %llu)\n"
+      "  --allow-targets=NET,...   refuse a policy that mirrors to an address\n"
+      "                            outside these networks; may be given "
+      "several\n"
+      "                            times\n"
       "  --watch                   reload when the files change\n"
       "  --state-dir=FOLDER        keep a copy of good policies there, for a\n"
       "                            start with a bad one\n"
@@ -168,6 +173,13 @@ uint64_t ParseNumber(const char* option, const char* text, long long max) {
   return static_cast<uint64_t>(number);
 }
 
+void AllowTargets(const char* text, std::vector<Network>* networks) {
+  const std::string error = ParseAllowedTargets(text, networks);
+  if (!error.empty()) {
+    ovs_fatal(0, "--allow-targets: %s", error.c_str());
+  }
+}
+
 Endpoint ParseMetrics(const char* text) {
   Endpoint endpoint;
   const std::string error = ParseEndpoint(text, &endpoint);
@@ -240,6 +252,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
     OPT_ROLE,
     OPT_SETS,
     OPT_MAX_FLOWS,
+    OPT_ALLOW_TARGETS,
     OPT_WATCH,
     OPT_STATE_DIR,
     OPT_LATELY,
@@ -263,6 +276,7 @@ DaemonOptions ParseOptions(int argc, char** argv) {
       {"role", required_argument, nullptr, OPT_ROLE},
       {"sets", required_argument, nullptr, OPT_SETS},
       {"max-flows", required_argument, nullptr, OPT_MAX_FLOWS},
+      {"allow-targets", required_argument, nullptr, OPT_ALLOW_TARGETS},
       {"watch", no_argument, nullptr, OPT_WATCH},
       {"state-dir", required_argument, nullptr, OPT_STATE_DIR},
       {"lately", required_argument, nullptr, OPT_LATELY},
@@ -315,7 +329,11 @@ DaemonOptions ParseOptions(int argc, char** argv) {
         options.set_files.push_back(AbsoluteName(optarg));
         break;
       case OPT_MAX_FLOWS:
-        options.max_flows = ParseNumber("--max-flows", optarg, LLONG_MAX);
+        options.bounds.max_flows =
+            ParseNumber("--max-flows", optarg, LLONG_MAX);
+        break;
+      case OPT_ALLOW_TARGETS:
+        AllowTargets(optarg, &options.bounds.allowed_targets);
         break;
       case OPT_WATCH:
         options.watch = true;
@@ -523,7 +541,7 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
   controller_options.policy_file = bridge.policy;
   controller_options.tables = options.tables;
   controller_options.own_tables = options.own_tables;
-  controller_options.max_flows = options.max_flows;
+  controller_options.max_flows = options.bounds.max_flows;
 
   std::string target = bridge.bridge;
   std::unique_ptr<TapConfig> tap_config;
@@ -543,7 +561,7 @@ std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
   }
   MirroredBridge::Options bridge_options = {
       bridge.bridge, PolicyFile(bridge.policy, options.set_files),
-      options.max_flows, options.watch, options.state_dir};
+      options.bounds, options.watch, options.state_dir};
   return std::make_unique<MirroredBridge>(
       std::move(bridge_options),
       std::make_unique<Controller>(std::move(controller_options),

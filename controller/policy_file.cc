@@ -2,15 +2,15 @@
 
 #include "controller/policy_file.h"
 
+#include "controller/allowed_targets.h"
 #include "controller/diagnostic.h"
-#include "controller/flows.h"
 #include "controller/ipset.h"
 #include "controller/read_file.h"
 #include "controller/warnings.h"
 
 namespace ovs_rmirror {
 
-CheckedPolicy CheckPolicy(const PolicyText& text, uint64_t max_flows) {
+CheckedPolicy CheckPolicy(const PolicyText& text, const PolicyBounds& bounds) {
   CheckedPolicy result;
   IpSets sets;
   bool good = true;
@@ -29,9 +29,10 @@ CheckedPolicy CheckPolicy(const PolicyText& text, uint64_t max_flows) {
   const SourceText source(text.rules.name, text.rules.text);
   Diagnostics diagnostics;
   Policy policy = ReadPolicy(source, sets, &diagnostics);
+  RefuseOtherTargets(policy, bounds.allowed_targets, &diagnostics);
   if (!diagnostics.HasErrors()) {
     WarnOfLocalTargets(policy, LocalAddresses(), &diagnostics);
-    CompileForAnySwitch(policy, max_flows, &diagnostics);
+    CompileForAnySwitch(policy, bounds.max_flows, &diagnostics);
   }
   result.messages += Format(source, diagnostics);
   if (!diagnostics.HasErrors()) {

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "controller/address.h"
+#include "controller/flows.h"
 #include "controller/rules.h"
 
 namespace ovs_rmirror {
@@ -41,9 +43,14 @@ struct CheckedPolicy {
   std::string messages;
 };
 
-// Reads and checks `text`, also whether its flows are at most `max_flows` on
-// a switch that has every port.
-CheckedPolicy CheckPolicy(const PolicyText& text, uint64_t max_flows);
+// What a policy may ask for.
+struct PolicyBounds {
+  uint64_t max_flows = kMaxFlows;          // On a switch that has every port.
+  std::vector<Network> allowed_targets{};  // Empty: all.
+};
+
+// Reads and checks `text`, also whether it keeps within `bounds`.
+CheckedPolicy CheckPolicy(const PolicyText& text, const PolicyBounds& bounds);
 
 class PolicyFile {
  public:

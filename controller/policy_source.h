@@ -13,6 +13,7 @@
 #include "controller/diagnostic.h"
 #include "controller/flows.h"
 #include "controller/ipset.h"
+#include "controller/policy_file.h"
 
 namespace ovs_rmirror {
 
@@ -23,7 +24,7 @@ std::unique_ptr<SourceText> ReadSource(const std::string& name);
 struct SourceOptions {
   std::string file = "-";
   std::vector<std::string> set_files;  // As ipset save writes them.
-  uint64_t max_flows = kMaxFlows;
+  PolicyBounds bounds;
 };
 
 // A file with rules, and the sets that they may refer to.

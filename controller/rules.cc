@@ -334,7 +334,13 @@ void RuleBuilder::TakeTarget(const Token& value) {
           "write a unicast address");
     return;
   }
+  if (!v4 && bits >> 32 == 0xffff) {
+    Error(value.where, Quoted(value) + " is an IPv4 address mapped to IPv6",
+          "write " + FormatAddress({Family::kIpv4, bits & 0xffffffff}));
+    return;
+  }
   mirror_.session.target = *address;
+  rule_.target_where = value.where;
   has_target_address_ = true;
 }
 

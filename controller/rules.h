@@ -91,6 +91,7 @@ struct Rule {
   std::string comment;
   std::variant<Mirror, Verdict, Jump> target;
   std::string never = {};  // Why no packet can get here, if that is certain.
+  Location target_where = {};  // Of the collector's address, if it mirrors.
 
   const Mirror* mirror() const { return std::get_if<Mirror>(&target); }
   const Verdict* verdict() const { return std::get_if<Verdict>(&target); }

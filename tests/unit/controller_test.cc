@@ -219,8 +219,8 @@ class ControllerTest : public testing::Test {
   }
 
   static Policy Read(const std::string& rules) {
-    const CheckedPolicy checked = CheckPolicy(
-        {{kFile, "*rmirror\n" + rules + "COMMIT\n"}, {}}, kMaxFlows);
+    const CheckedPolicy checked =
+        CheckPolicy({{kFile, "*rmirror\n" + rules + "COMMIT\n"}, {}}, {});
     EXPECT_TRUE(checked.policy) << checked.messages;
     return checked.policy.value_or(Policy());
   }

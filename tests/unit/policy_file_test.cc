@@ -9,10 +9,10 @@
 #include <fstream>
 #include <string>
 
+#include "controller/allowed_targets.h"
+
 namespace ovs_rmirror {
 namespace {
-
-constexpr uint64_t kManyFlows = 1000;
 
 // A policy of `rules`, each ended by a newline, and of sets.
 PolicyText Text(const std::string& rules,
@@ -30,8 +30,8 @@ const std::string kToSet =
 const std::string kWeb = "create web hash:ip family inet\nadd web 10.0.0.1\n";
 
 TEST(CheckPolicyTest, GivesThePolicy) {
-  const CheckedPolicy checked = CheckPolicy(
-      Text("-A PREROUTING -j RMIRROR --target 192.0.2.9\n"), kManyFlows);
+  const CheckedPolicy checked =
+      CheckPolicy(Text("-A PREROUTING -j RMIRROR --target 192.0.2.9\n"), {});
   ASSERT_TRUE(checked.policy);
   EXPECT_EQ(checked.policy->rules.size(), 1u);
   EXPECT_EQ(checked.messages, "");
@@ -41,14 +41,14 @@ TEST(CheckPolicyTest, GivesThePolicyWithItsWarnings) {
   const CheckedPolicy checked =
       CheckPolicy(Text("-A PREROUTING -j ACCEPT\n"
                        "-A PREROUTING -j RMIRROR --target 192.0.2.9\n"),
-                  kManyFlows);
+                  {});
   EXPECT_TRUE(checked.policy);
   EXPECT_EQ(checked.messages.substr(0, 24), "test.policy:3:1: warning");
 }
 
 TEST(CheckPolicyTest, SaysWhereThePolicyIsWrong) {
   const CheckedPolicy checked =
-      CheckPolicy(Text("-A PREROUTING -j RMIRORR\n"), kManyFlows);
+      CheckPolicy(Text("-A PREROUTING -j RMIRORR\n"), {});
   EXPECT_FALSE(checked.policy);
   EXPECT_EQ(checked.messages,
             "test.policy:2:18: error: target 'RMIRORR' is not supported\n"
@@ -64,7 +64,7 @@ TEST(CheckPolicyTest, RefusesEveryBeginningOfAPolicy) {
   for (size_t n = 0; n + 1 < whole.rules.text.size(); n++) {
     PolicyText part = whole;
     part.rules.text.resize(n);
-    const CheckedPolicy checked = CheckPolicy(part, kManyFlows);
+    const CheckedPolicy checked = CheckPolicy(part, {});
     EXPECT_FALSE(checked.policy) << part.rules.text;
     EXPECT_NE(checked.messages, "");
   }
@@ -74,21 +74,42 @@ TEST(CheckPolicyTest, RefusesAPolicyOfTooManyFlowsWhateverPortsThereAre) {
   const CheckedPolicy checked = CheckPolicy(
       Text("-A PREROUTING -i vnet0 ! -s 192.0.2.1 -j RMIRROR --target "
            "192.0.2.9\n"),
-      10);
+      {.max_flows = 10});
   EXPECT_FALSE(checked.policy);
   EXPECT_NE(checked.messages.find("more than 10"), std::string::npos);
 }
 
+TEST(CheckPolicyTest, RefusesATargetThatIsNotAllowed) {
+  const PolicyText text = Text(
+      "-A PREROUTING -j RMIRROR --target 192.0.2.9\n"
+      "-A PREROUTING -j RMIRROR --len 60 --target 203.0.113.5\n");
+  PolicyBounds bounds;
+  ASSERT_EQ(
+      ParseAllowedTargets("192.0.2.0/24,2001:db8::9", &bounds.allowed_targets),
+      "");
+  const CheckedPolicy checked = CheckPolicy(text, bounds);
+  EXPECT_FALSE(checked.policy);
+  EXPECT_EQ(checked.messages,
+            "test.policy:3:44: error: the target 203.0.113.5 is not allowed "
+            "here\n"
+            "    -A PREROUTING -j RMIRROR --len 60 --target 203.0.113.5\n"
+            "                                               ^~~~~~~~~~~\n"
+            "    --allow-targets allows 192.0.2.0/24, 2001:db8::9\n");
+  EXPECT_TRUE(CheckPolicy(text, {}).policy);
+  ASSERT_EQ(ParseAllowedTargets("203.0.113.5", &bounds.allowed_targets), "");
+  EXPECT_TRUE(CheckPolicy(text, bounds).policy);
+}
+
 TEST(CheckPolicyTest, LetsRulesReferToSets) {
-  const CheckedPolicy checked = CheckPolicy(Text(kToSet, {kWeb}), kManyFlows);
+  const CheckedPolicy checked = CheckPolicy(Text(kToSet, {kWeb}), {});
   ASSERT_TRUE(checked.policy) << checked.messages;
   EXPECT_EQ(checked.policy->rules[0].matches.sets[0].set->entries.size(), 1u);
-  EXPECT_FALSE(CheckPolicy(Text(kToSet), kManyFlows).policy);
+  EXPECT_FALSE(CheckPolicy(Text(kToSet), {}).policy);
 }
 
 TEST(CheckPolicyTest, SaysWhereASetIsWrongAndNothingOfItsUsers) {
   const CheckedPolicy checked =
-      CheckPolicy(Text(kToSet, {"create web hash:ip\nadd web x\n"}), 1000);
+      CheckPolicy(Text(kToSet, {"create web hash:ip\nadd web x\n"}), {});
   EXPECT_FALSE(checked.policy);
   EXPECT_EQ(checked.messages.substr(0, 42),
             "test.sets:2:9: error: 'x' is no IPv4 entry");

@@ -259,6 +259,9 @@ TEST(Rules, RefuseTargetsThatNoCollectorHas) {
               "'" + address + "' is " + kind +
                   " address, which no collector has [" + address + "]");
   }
+  EXPECT_EQ(Complaint("-A OUTPUT -j RMIRROR --target ::ffff:192.0.2.9"),
+            "'::ffff:192.0.2.9' is an IPv4 address mapped to IPv6 "
+            "[::ffff:192.0.2.9]");
 }
 
 TEST(Rules, RefuseLengthsWithoutAnEthernetHeader) {
