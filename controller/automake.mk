@@ -11,6 +11,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/address.h \
 	controller/allowed_targets.cc \
 	controller/allowed_targets.h \
+	controller/budget.cc \
+	controller/budget.h \
 	controller/clauses.cc \
 	controller/clauses.h \
 	controller/compile_json.cc \

@@ -75,9 +75,10 @@ json FlowsAsJson(const TapFlows& tap, const TapTables& tables,
   }
   json numbered = json::array();
   for (const Meter& meter : tap.meters) {
-    numbered.push_back({{"meter", meters.at(meter.rule)},
+    numbered.push_back({{"meter", meters.at(meter.id)},
                         {"rate", meter.rate},
-                        {"burst", meter.burst}});
+                        {"burst", meter.burst},
+                        {"unit", meter.kilobits ? "kbit" : "packets"}});
   }
   return {{"flows", flows}, {"meters", numbered}};
 }

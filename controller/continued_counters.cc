@@ -91,7 +91,8 @@ void ContinuedCounters::Remove(const SwitchFlow& flow) {
   }
 }
 
-void ContinuedCounters::Retain(const Program& program) {
+void ContinuedCounters::Retain(const Program& program,
+                               const MeterNumbers& limits) {
   std::set<RuleId> ids(program.ids.begin(), program.ids.end());
   for (const Chain chain : kChains) {
     ids.insert(ChainId(chain));
@@ -100,7 +101,7 @@ void ContinuedCounters::Retain(const Program& program) {
     return !ids.contains(DecodeCookie(entry.first)->id);
   };
   const auto rule_is_gone = [&](const auto& entry) {
-    return !ids.contains(entry.first);
+    return !ids.contains(entry.first) && !limits.contains(entry.first);
   };
   std::erase_if(flows_.totals, flow_is_gone);
   std::erase_if(flows_.read, flow_is_gone);
@@ -113,6 +114,11 @@ void ContinuedCounters::Clear() {
   flows_ = {};
   over_limit_ = {};
   shown_.clear();
+}
+
+Counters ContinuedCounters::OverLimit(MeterId id) const {
+  const auto it = over_limit_.totals.find(id);
+  return it == over_limit_.totals.end() ? Counters() : it->second;
 }
 
 PolicyCounters ContinuedCounters::Count(const Policy& policy,

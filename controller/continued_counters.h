@@ -34,15 +34,16 @@ struct ReadingTime {
 class ContinuedCounters {
  public:
   // Takes note of what a switch has, in the order in which it was asked.
-  // `limits`: the meters of rules that have one.
+  // `limits`: the meters of rules and sessions that have one.
   void Add(const SwitchState& state, const MeterNumbers& limits,
            const ReadingTime& when);
 
   // We have deleted `flow`, with its counters as it was read.
   void Remove(const SwitchFlow& flow);
 
-  // Forgets all rules and chains but those of `program`.
-  void Retain(const Program& program);
+  // Forgets all rules and chains but those of `program`, and all sessions but
+  // those in `limits`.
+  void Retain(const Program& program, const MeterNumbers& limits);
 
   // Everything counts from 0: the switch does, too.
   void Clear();
@@ -50,8 +51,11 @@ class ContinuedCounters {
   // The counters of `policy`, whose program is `program`.
   PolicyCounters Count(const Policy& policy, const Program& program);
 
+  // The packets over the limit of a rule or session.
+  Counters OverLimit(MeterId id) const;
+
  private:
-  // By cookie, or by rule.
+  // By cookie, or by MeterId.
   struct Sums {
     std::map<uint64_t, Counters> totals;
     std::map<uint64_t, Counters> read;  // As the switch has said them last.

@@ -15,6 +15,7 @@
 #include "controller/ovs.h"
 #include "controller/packet_path.h"
 #include "controller/rule_text.h"
+#include "controller/sessions.h"
 #include "controller/status.h"
 
 VLOG_DEFINE_THIS_MODULE(controller);
@@ -563,7 +564,7 @@ void Controller::FinishSynchronization(const std::string& error,
       counters_.Clear();
     } else if (!due_) {
       // No other policy was loaded meanwhile, whose rules are not yet known.
-      counters_.Retain(loaded_->program);
+      counters_.Retain(loaded_->program, limits_);
     }
     if (tap_config_ && loaded_ && !due_) {
       tap_config_->Use(TapsOf(loaded_->policy), true);
@@ -592,6 +593,7 @@ void Controller::List(nlohmann::json more, Done done) {
          [this, more = std::move(more)](const SwitchState&, const Done& one) {
            nlohmann::json list = ListAsJson();
            list.update(more);
+           AddBudgets(&list);
            one(true, FormatJson(list));
          });
 }
@@ -619,6 +621,7 @@ void Controller::Measure(
                                std::move(counters.chains),
                                loaded_->policy.chain_policies,
                                loaded_->dormant,
+                               OverBudgets(),
                                {}};
     for (const auto& [port, number] : state.ports) {
       measured.ports.push_back(port);
@@ -639,6 +642,43 @@ std::vector<Session> Controller::Sessions() const {
     }
   }
   return sessions;
+}
+
+std::vector<OverBudget> Controller::OverBudgets() const {
+  std::vector<OverBudget> budgets;
+  if (!loaded_) {
+    return budgets;
+  }
+  for (const Rule& rule : loaded_->policy.rules) {
+    const Mirror* mirror = rule.mirror();
+    if (mirror && mirror->budget &&
+        std::none_of(budgets.begin(), budgets.end(), [&](const auto& known) {
+          return known.session == mirror->session;
+        })) {
+      budgets.push_back({mirror->session, *mirror->budget,
+                         counters_.OverLimit(BudgetId(mirror->session))});
+    }
+  }
+  return budgets;
+}
+
+void Controller::AddBudgets(nlohmann::json* report) const {
+  const auto sessions = report->find("sessions");
+  if (sessions == report->end()) {
+    return;
+  }
+  std::map<std::string, OverBudget> budgets;
+  for (const OverBudget& budget : OverBudgets()) {
+    budgets.emplace(NameSession(budget.session), budget);
+  }
+  for (nlohmann::json& session : *sessions) {
+    const auto it = budgets.find(session.at("session").get<std::string>());
+    if (it != budgets.end()) {
+      session["limit"] = FormatBudgetRate(it->second.budget);
+      session["over_limit"] = it->second.over.packets;
+      session["over_limit_bytes"] = it->second.over.bytes;
+    }
+  }
 }
 
 void Controller::Save(bool with_counters, Done done) {

@@ -86,7 +86,15 @@ class Controller {
   // The sessions to which the policy mirrors, each once, in its order.
   std::vector<Session> Sessions() const;
 
-  // Whether there is a policy that the switch is, or will be, brought to.
+  // Adds to the sessions of `*report`, which are as SessionHistory::Report()
+  // says them, of each that has a budget the members "limit", its rate, and
+  // "over_limit" and "over_limit_bytes": what of its packets the budget has
+  // kept back, as far as it was read.
+  void AddBudgets(nlohmann::json* report) const;
+
+  // The policy that the switch is, or will be, brought to; null if there is
+  // none.
+  const Policy* InForce() const { return loaded_ ? &loaded_->policy : nullptr; }
   bool HasPolicy() const { return loaded_.has_value(); }
 
   // What there is to know about the switch and the policy in force, in the
@@ -131,6 +139,7 @@ class Controller {
   void Answer(Done done,
               std::function<void(const SwitchState&, const Done&)> answer);
   std::vector<ListedChain> ListChains();
+  std::vector<OverBudget> OverBudgets() const;
   nlohmann::json ListAsJson();
 
   const Options options_;
@@ -142,7 +151,7 @@ class Controller {
   size_t flows_ = 0;                    // That the policy takes.
 
   ContinuedCounters counters_;  // Of all that was read of the switch.
-  MeterNumbers limits_;         // Of the rules that have a limit,
+  MeterNumbers limits_;         // Of rules and sessions that have a limit,
   MeterNumbers next_limits_;    // and when the switch has the latest plan.
   int64_t counters_read_ = 0;  // When they were last read, or should have been.
   bool reading_counters_ = false;

@@ -265,7 +265,8 @@ std::optional<Verdict> Evaluation::Walk(const std::string& name, Pass* pass) {
     }
     const Session& session = rule.mirror()->session;
     const Matches& m = rule.matches;
-    Effect effect = m.limit || m.statistic ? Effect::kMayCopy : Effect::kCopy;
+    const bool always = !m.limit && !m.statistic && !rule.mirror()->budget;
+    Effect effect = always ? Effect::kCopy : Effect::kMayCopy;
     if (contains(pass->met, session)) {
       effect = Effect::kSkip;
     } else if (contains(taken_, session)) {

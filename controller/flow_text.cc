@@ -214,7 +214,7 @@ std::string FormatMirror(const Mirror& mirror) {
 MeterNumbers NumberMeters(const std::vector<Meter>& meters) {
   MeterNumbers numbers;
   for (const Meter& meter : meters) {
-    numbers[meter.rule] = static_cast<uint32_t>(numbers.size()) + 1;
+    numbers[meter.id] = static_cast<uint32_t>(numbers.size()) + 1;
   }
   return numbers;
 }
@@ -251,7 +251,8 @@ std::string FormatFlow(const Flow& flow, const TapTables& tables,
 
 std::string FormatMeter(const Meter& meter, uint32_t number) {
   return "meter=" + std::to_string(number) +
-         " pktps burst bands=type=drop rate=" + std::to_string(meter.rate) +
+         (meter.kilobits ? " kbps" : " pktps") +
+         " burst bands=type=drop rate=" + std::to_string(meter.rate) +
          " burst_size=" + std::to_string(meter.burst);
 }
 

@@ -19,8 +19,8 @@ namespace ovs_rmirror {
 // "tcp,reg0=0x1,in_port=3,nw_src=10.0.0.0/8,nw_frag=not_later,tp_dst=80".
 std::string FormatMatch(const FlowMatch& match);
 
-// The numbers that the meters of rules have in a switch.
-using MeterNumbers = std::map<RuleId, uint32_t>;
+// The numbers that meters have in a switch, by whose they are.
+using MeterNumbers = std::map<MeterId, uint32_t>;
 
 // Numbers from 1 on.
 MeterNumbers NumberMeters(const std::vector<Meter>& meters);
@@ -38,8 +38,8 @@ std::string FormatActions(const FlowActions& actions, uint8_t table,
 std::string FormatFlow(const Flow& flow, const TapTables& tables,
                        const MeterNumbers& meters = {});
 
-// "meter=1 pktps burst bands=type=drop rate=10 burst_size=5", as ovs-ofctl
-// add-meter takes it.
+// "meter=1 pktps burst bands=type=drop rate=10 burst_size=5", or with kbps, as
+// ovs-ofctl add-meter takes it.
 std::string FormatMeter(const Meter& meter, uint32_t number);
 
 }  // namespace ovs_rmirror

@@ -3,6 +3,7 @@
 #include "controller/flows.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "controller/rule_text.h"
@@ -210,6 +211,8 @@ FlowActions FlowBuilder::ActionsOf(const Stage& stage, size_t r) const {
     copy.mirror = *mirror;
     if (rule.matches.limit) {
       copy.meter = program_.ids[r];
+    } else if (mirror->budget) {
+      copy.meter = BudgetId(mirror->session);
     }
     if (rule.matches.statistic) {
       copy.probability = rule.matches.statistic->probability;
@@ -310,6 +313,26 @@ void FlowBuilder::AddConjunction(Flow flow, const Clauses& variant,
   result_.flows.push_back(std::move(flow));
 }
 
+// Adds a meter for each session that has a budget and flows.
+void AddBudgets(const Policy& policy, const Program& program,
+                TapFlows* result) {
+  std::map<MeterId, size_t> index;  // Into the meters.
+  for (size_t r = 0; r < policy.rules.size(); r++) {
+    const Mirror* mirror = policy.rules[r].mirror();
+    if (!mirror || !mirror->budget || result->flows_of_rule[r] == 0) {
+      continue;
+    }
+    const Budget& budget = *mirror->budget;
+    const MeterId id = BudgetId(mirror->session);
+    const auto [it, is_new] = index.emplace(id, result->meters.size());
+    if (is_new) {
+      result->meters.push_back({id, budget.rate, budget.burst,
+                                budget.unit == Budget::Unit::kKilobits});
+    }
+    result->meters[it->second].rules.push_back(program.ids[r]);
+  }
+}
+
 }  // namespace
 
 TapFlows CompileFlows(const Policy& policy, const Program& program,
@@ -381,6 +404,7 @@ TapFlows CompileFlows(const Policy& policy, const Program& program,
       result.meters.push_back({program.ids[r], limit->rate, limit->burst});
     }
   }
+  AddBudgets(policy, program, &result);
   return result;
 }
 

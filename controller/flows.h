@@ -69,7 +69,7 @@ struct Conjunction {
 // Copy the packet.
 struct Copy {
   Mirror mirror;
-  std::optional<RuleId> meter;  // The rule whose limit holds for it.
+  std::optional<MeterId> meter;  // Whose limit holds for it.
   uint32_t probability = RMIRROR_PROBABILITY_ALL;
   bool operator==(const Copy&) const = default;
 };
@@ -87,19 +87,21 @@ struct Flow {
   bool operator==(const Flow&) const = default;
 };
 
-// What the switch must have for the flows of a rule with a limit.  Where a copy
-// would exceed `rate` packets per second over time or `burst` at once, it is
-// not made.
+// What the switch must have for the flows of a rule with a limit, or of a
+// session with a budget.  Where a copy would exceed `rate` packets, or
+// kilobits, per second over time or `burst` at once, it is not made.
 struct Meter {
-  RuleId rule = 0;
+  MeterId id = 0;
   uint32_t rate = 0;
   uint32_t burst = 0;
+  bool kilobits = false;
+  std::vector<RuleId> rules = {};  // Those that share it, if it is a session's.
   bool operator==(const Meter&) const = default;
 };
 
 struct TapFlows {
   std::vector<Flow> flows;
-  std::vector<Meter> meters;  // In the order of the rules.
+  std::vector<Meter> meters;  // Of rules in their order, then of sessions.
 
   // Indexes of the rules that name a port which the bridge does not have, or
   // LOCAL, by which no packet enters their chain.  They have no flows.

@@ -156,6 +156,9 @@ std::string FormatMirrorTarget(const Mirror& mirror) {
   }
   // As on the command line, without the dashes.
   std::string options = FormatSessionOptions(mirror.session);
+  if (mirror.budget) {
+    options += " " + FormatBudget(*mirror.budget);
+  }
   for (size_t i; (i = options.find("--")) != std::string::npos;) {
     options.erase(i, 2);
   }

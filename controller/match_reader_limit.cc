@@ -2,36 +2,12 @@
 //
 // The matches of which the datapath decides: -m limit and -m statistic.
 
-#include <strings.h>
-
-#include <algorithm>
-#include <cctype>
-
+#include "controller/budget.h"
 #include "controller/match_reader.h"
 #include "controller/probability.h"
 #include "rmirror/openflow.h"
 
 namespace ovs_rmirror {
-
-namespace {
-
-// Seconds in the unit of which `word` is the beginning, as iptables reads it.
-std::optional<uint64_t> SecondsIn(const std::string& word) {
-  static constexpr std::pair<const char*, uint64_t> kUnits[] = {
-      {"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}};
-  for (const auto& [name, seconds] : kUnits) {
-    if (!word.empty() && !strncasecmp(name, word.c_str(), word.size())) {
-      return seconds;
-    }
-  }
-  return std::nullopt;
-}
-
-constexpr char kPossibleRates[] =
-    "write N/second with N from 1, or as many in a minute (60), hour (3600) or "
-    "day (86400)";
-
-}  // namespace
 
 // Reads N or N/UNIT.
 void MatchReader::TakeLimit(const ParsedOption& option) {
@@ -39,21 +15,12 @@ void MatchReader::TakeLimit(const ParsedOption& option) {
   RefuseNegation(option);
   seen_.insert(option.id);
   const Token& value = *option.value;
-  const size_t slash = value.text.find('/');
-  const auto packets = ParseNumber(value.text.substr(0, slash), UINT32_MAX);
-  const auto seconds = slash == std::string::npos
-                           ? std::optional<uint64_t>(1)
-                           : SecondsIn(value.text.substr(slash + 1));
-  if (!packets || *packets == 0 || !seconds) {
-    Error(value.where, Quoted(value) + " is no rate", kPossibleRates);
-  } else if (*packets % *seconds != 0) {
-    Error(value.where,
-          Quoted(value) +
-              " is no whole number of packets per second, which is how a "
-              "switch limits",
-          kPossibleRates);
+  uint32_t rate = 0;
+  const RateError error = ParsePacketRate(value.text, &rate);
+  if (!error.what.empty()) {
+    Error(value.where, error.what, error.instead);
   } else {
-    matches_->limit = {static_cast<uint32_t>(*packets / *seconds), burst_};
+    matches_->limit = {rate, burst_};
   }
 }
 

@@ -236,6 +236,30 @@ Labels LabelSession(const std::string& datapath,
   return labels;
 }
 
+// The budgets of the sessions of each bridge: each bridge has its own.
+void AddBudgets(const std::vector<BridgeMetrics>& bridges, Exposition* all) {
+  const auto add = [&](const char* name, const char* help,
+                       uint64_t Counters::*counter) {
+    all->Begin(name, MetricType::Counter, help);
+    for (const BridgeMetrics& bridge : bridges) {
+      if (!bridge.policy) {
+        continue;
+      }
+      for (const OverBudget& budget : bridge.policy->budgets) {
+        all->Add({{"bridge", bridge.bridge},
+                  {"session", NameSession(budget.session)},
+                  {"limit", FormatBudgetRate(budget.budget)}},
+                 budget.over.*counter);
+      }
+    }
+  };
+  add("ovs_rmirror_session_over_limit_packets_total",
+      "Packets not copied because of the limit of their session.",
+      &Counters::packets);
+  add("ovs_rmirror_session_over_limit_bytes_total", "Bytes of these packets.",
+      &Counters::bytes);
+}
+
 struct SessionFamily {
   const char* name;
   const char* help;
@@ -382,6 +406,7 @@ std::string FormatMetrics(const MetricsSnapshot& snapshot) {
   all.Begin("ovs_rmirror_chain_policy_bytes_total", MetricType::Counter,
             "Bytes of the packets that came to the end of a chain.");
   AddChains(snapshot.bridges, &Counters::bytes, &all);
+  AddBudgets(snapshot.bridges, &all);
   AddDatapaths(snapshot.datapaths, &all);
   AddProcess(snapshot.process, &all);
   return all.Format();

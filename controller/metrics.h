@@ -41,14 +41,22 @@ struct RuleLabels {
 std::vector<RuleLabels> LabelRules(const Policy& policy,
                                    const Program& program);
 
+// What the budget of a session has kept back.
+struct OverBudget {
+  Session session;
+  Budget budget;
+  Counters over;  // The packets that were not copied.
+};
+
 // The counters of a policy that is in force.
 struct MeasuredPolicy {
   std::shared_ptr<const std::vector<RuleLabels>> labels;
   std::vector<Counters> rules;       // In the order of `labels`.
   std::map<Chain, Counters> chains;  // Packets that met the chain's policy.
   std::map<Chain, Verdict> chain_policies;
-  std::vector<size_t> dormant;     // Indexes of rules that wait for a port.
-  std::vector<std::string> ports;  // Of the bridge.
+  std::vector<size_t> dormant;  // Indexes of rules that wait for a port.
+  std::vector<OverBudget> budgets = {};
+  std::vector<std::string> ports = {};  // Of the bridge.
 };
 
 // What has happened between the daemon and a switch since the daemon started.

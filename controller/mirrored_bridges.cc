@@ -131,7 +131,10 @@ void MirroredBridges::Zero(const std::string& name, Done done) {
 }
 
 nlohmann::json MirroredBridges::SessionsOf(const MirroredBridge& bridge) const {
-  return sessions_->Report(bridge.name(), bridge.controller().Sessions());
+  nlohmann::json report =
+      sessions_->Report(bridge.name(), bridge.controller().Sessions());
+  bridge.controller().AddBudgets(&report);
+  return report;
 }
 
 void MirroredBridges::List(const std::string& name, Done done) {

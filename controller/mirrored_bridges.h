@@ -61,8 +61,8 @@ class MirroredBridges {
   void Explain(const std::string& bridge,
                const Controller::PacketQuestion& question, Done done);
 
-  // What SessionHistory::Report() says of the bridge's sessions, as far as it
-  // is known by now.
+  // What SessionHistory::Report() and Controller::AddBudgets() say of the
+  // bridge's sessions, as far as it is known by now.
   nlohmann::json SessionsOf(const MirroredBridge& bridge) const;
 
   // Says what there is to know, for people or as JSON: see FormatStatus().

@@ -29,7 +29,6 @@ constexpr int kMaxBackoff = 1;     // Seconds.
 constexpr int kLookAfter = 100;    // Milliseconds.
 static_assert(kOpenFlowVersions == (1u << OFP13_VERSION | 1u << OFP14_VERSION |
                                     1u << OFP15_VERSION));
-constexpr uint16_t kMeterFlags = OFPMF13_PKTPS | OFPMF13_BURST;
 constexpr std::string_view kUnix = "unix:";
 
 // So many messages of a bundle are made before what the connection takes of
@@ -45,6 +44,11 @@ using Message = std::unique_ptr<struct ofpbuf, OfpbufDelete>;
 
 const struct ofp_header* HeaderOf(const struct ofpbuf* message) {
   return static_cast<const struct ofp_header*>(message->data);
+}
+
+uint16_t FlagsOf(const SwitchMeter& meter) {
+  return static_cast<uint16_t>((meter.kilobits ? OFPMF13_KBPS : OFPMF13_PKTPS) |
+                               OFPMF13_BURST);
 }
 
 // A growing text of libopenvswitch.
@@ -591,8 +595,9 @@ void OpenFlowConnection::ReceiveMeters(const struct ofpbuf* message) {
   while (!ofputil_decode_meter_config(&rest, &config, &bands)) {
     SwitchMeter meter;
     meter.number = config.meter_id;
+    meter.kilobits = config.flags & OFPMF13_KBPS;
     meter.is_limit =
-        (config.flags | OFPMF13_STATS) == (kMeterFlags | OFPMF13_STATS) &&
+        (config.flags | OFPMF13_STATS) == (FlagsOf(meter) | OFPMF13_STATS) &&
         config.n_bands == 1 && config.bands[0].type == OFPMBT13_DROP;
     if (meter.is_limit) {
       meter.rate = config.bands[0].rate;
@@ -724,7 +729,7 @@ ovs_be32 OpenFlowConnection::SendMeterMod(const MeterChange& change) {
                                                             : OFPMC13_DELETE;
   mod.meter.meter_id = change.meter.number;
   if (change.kind != MeterChange::Kind::kDelete) {
-    mod.meter.flags = kMeterFlags;
+    mod.meter.flags = FlagsOf(change.meter);
     mod.meter.n_bands = 1;
     mod.meter.bands = &band;
   }

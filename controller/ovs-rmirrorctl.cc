@@ -67,6 +67,8 @@ A policy is written as for iptables, and loaded by ovs-rmirrord:
       --ttl N           outer TTL (default: 255)
       --tos N|inherit   outer TOS (default: 0)
       --df              forbid fragmentation of the copy
+      --limit RATE      budget of the session: 1000/second, 10mb/s or 100mbit
+      --limit-burst N   what it lets pass at once
     -j ACCEPT, DROP, RETURN  end the evaluation; the packet itself is never
                              dropped
 
@@ -158,7 +160,7 @@ json CompilePolicy(const CompileOptions& options, const Policy& policy,
   }
   std::string text;
   for (const Meter& meter : tap.meters) {
-    text += "# " + FormatMeter(meter, meters.at(meter.rule)) + "\n";
+    text += "# " + FormatMeter(meter, meters.at(meter.id)) + "\n";
   }
   for (const Flow& flow : tap.flows) {
     text += FormatFlow(flow, tables, meters) + "\n";

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <tuple>
@@ -70,6 +72,26 @@ MeterNumbers FindMeters(const std::vector<SwitchFlow>& found) {
   return numbers;
 }
 
+namespace {
+
+// The first number for which `is_good` holds of those that flows of the meter's
+// rules name.
+std::optional<uint32_t> FindNumber(
+    const Meter& meter, const MeterNumbers& numbers,
+    const std::function<bool(uint32_t)>& is_good) {
+  std::vector<RuleId> rules = meter.rules;
+  rules.push_back(meter.id);
+  for (const RuleId rule : rules) {
+    const auto it = numbers.find(rule);
+    if (it != numbers.end() && is_good(it->second)) {
+      return it->second;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::string PlanMeters(const std::vector<Meter>& wanted,
                        const std::vector<SwitchMeter>& found,
                        uint32_t max_meters, const MeterNumbers& ours,
@@ -79,8 +101,8 @@ std::string PlanMeters(const std::vector<Meter>& wanted,
   const uint32_t size = max_meters - below;
   if (wanted.size() > size) {
     return "the policy needs " + std::to_string(wanted.size()) +
-           " meters for -m limit, and the switch has " + std::to_string(size) +
-           " for it";
+           " meters for its limits, and the switch has " +
+           std::to_string(size) + " for them";
   }
   std::map<uint32_t, const SwitchMeter*> there;
   for (const SwitchMeter& meter : found) {
@@ -88,7 +110,7 @@ std::string PlanMeters(const std::vector<Meter>& wanted,
   }
   const auto is_like = [](const SwitchMeter& meter, const Meter& want) {
     return meter.is_limit && meter.rate == want.rate &&
-           meter.burst == want.burst;
+           meter.burst == want.burst && meter.kilobits == want.kilobits;
   };
   // A flow of ours that somebody has changed may name a meter that is not.
   const auto is_ours = [&](uint32_t n) { return n > below && n <= max_meters; };
@@ -101,12 +123,14 @@ std::string PlanMeters(const std::vector<Meter>& wanted,
 
   std::set<uint32_t> kept;
   for (const Meter& want : wanted) {
-    const auto it = ours.find(want.rule);
+    const auto in_use = FindNumber(want, ours, [&](uint32_t n) {
+      return is_ours(n) && !kept.contains(n);
+    });
     uint32_t number;
-    if (it != ours.end() && is_ours(it->second) && !kept.contains(it->second)) {
-      number = it->second;
+    if (in_use) {
+      number = *in_use;
     } else {
-      number = below + 1 + static_cast<uint32_t>(want.rule % size);
+      number = below + 1 + static_cast<uint32_t>(want.id % size);
       const auto is_free = [&](uint32_t n) {
         const auto other = there.find(n);
         return !taken.contains(n) &&
@@ -114,7 +138,7 @@ std::string PlanMeters(const std::vector<Meter>& wanted,
       };
       for (uint32_t i = 0; !is_free(number); i++) {
         if (i == size) {
-          return "the switch has no number left for a meter, which -m limit "
+          return "the switch has no number left for a meter, which a limit "
                  "needs";
         }
         number = number == max_meters ? below + 1 : number + 1;
@@ -122,8 +146,9 @@ std::string PlanMeters(const std::vector<Meter>& wanted,
       taken.insert(number);
     }
     kept.insert(number);
-    (*numbers)[want.rule] = number;
-    const SwitchMeter meter = {number, true, want.rate, want.burst};
+    (*numbers)[want.id] = number;
+    const SwitchMeter meter = {number, true, want.rate, want.burst,
+                               want.kilobits};
     const auto other = there.find(number);
     if (other == there.end()) {
       changes->push_back({MeterChange::Kind::kAdd, meter});

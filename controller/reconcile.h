@@ -43,12 +43,13 @@ struct FlowChange {
 // A meter of a switch (OpenFlow 1.3 section 5.7).
 struct SwitchMeter {
   uint32_t number = 0;
-  // Whether it is made as ours are: for packets per second, with a burst, and
-  // one band, which drops.  If not, the rest says nothing.
+  // Whether it is made as ours are: with a burst, and one band, which drops.
+  // If not, the rest says nothing.
   bool is_limit = true;
-  uint32_t rate = 0;     // Packets per second.
-  uint32_t burst = 0;    // Packets.
-  uint64_t packets = 0;  // That were over the limit.
+  uint32_t rate = 0;      // Packets, or kilobits, per second.
+  uint32_t burst = 0;     // Likewise.
+  bool kilobits = false;  // What it limits.
+  uint64_t packets = 0;   // That were over the limit.
   uint64_t bytes = 0;
 };
 
@@ -81,9 +82,10 @@ MeterNumbers FindMeters(const std::vector<SwitchFlow>& found);
 // Sets `*numbers` to the number that each of `wanted` gets, and appends to
 // `*changes` what makes a switch that has `found`, of `max_meters` possible
 // ones, have them.  Those of `ours`, which are in use, keep their numbers, or
-// go; new ones get a number from the upper half by their rule, so that the same
-// rule gets the same again.  What is not ours is not touched.  If `reset`, all
-// counters are set to 0.  Returns why that is not possible, or an empty string.
+// go; new ones get a number from the upper half by whose they are, so that the
+// same rule or session gets the same again.  What is not ours is not touched.
+// If `reset`, all counters are set to 0.  Returns why that is not possible, or
+// an empty string.
 std::string PlanMeters(const std::vector<Meter>& wanted,
                        const std::vector<SwitchMeter>& found,
                        uint32_t max_meters, const MeterNumbers& ours,

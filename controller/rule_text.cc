@@ -252,9 +252,9 @@ std::string FormatSessionOptions(const Session& session) {
   return s;
 }
 
-std::string FormatRule(const Rule& rule, CommentText comment) {
+std::string FormatRule(const Rule& rule, RuleText text) {
   std::string s = "-A " + rule.chain + FormatMatches(rule.matches);
-  if (!rule.comment.empty() && comment == CommentText::kInclude) {
+  if (!rule.comment.empty() && text == RuleText::kWhole) {
     s += " -m comment --comment " + Quote(rule.comment);
   }
   if (const Mirror* mirror = rule.mirror()) {
@@ -265,6 +265,9 @@ std::string FormatRule(const Rule& rule, CommentText comment) {
       s += " --len " + std::to_string(mirror->len.bytes);
     }
     s += FormatSessionOptions(mirror->session);
+    if (mirror->budget && text == RuleText::kWhole) {
+      s += " " + FormatBudget(*mirror->budget);
+    }
   } else if (const Jump* jump = rule.jump()) {
     s += (jump->is_goto ? " -g " : " -j ") + jump->chain;
   } else {

@@ -12,12 +12,16 @@
 
 namespace ovs_rmirror {
 
-enum class CommentText { kInclude, kOmit };
+enum class RuleText {
+  kWhole,
+  // What the rule is: without its comment, and the budget, which is that of
+  // its session.
+  kIdentity,
+};
 
 // "-A PREROUTING -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j RMIRROR --target
 // 192.0.2.9 --len 96": numbers, no names; defaults omitted.
-std::string FormatRule(const Rule& rule,
-                       CommentText comment = CommentText::kInclude);
+std::string FormatRule(const Rule& rule, RuleText text = RuleText::kWhole);
 
 // " -s 10.0.0.0/8 -p tcp -m tcp --dport 80": what `matches` says, or nothing.
 std::string FormatMatches(const Matches& matches);

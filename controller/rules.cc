@@ -6,6 +6,7 @@
 #include <set>
 
 #include "controller/match_reader.h"
+#include "controller/rule_text.h"
 #include "controller/warnings.h"
 
 namespace ovs_rmirror {
@@ -51,8 +52,11 @@ class RuleBuilder {
   void TakeMirrorOption(const ParsedOption& option);
   void TakeTarget(const Token& value);
   void TakeLength(const Token& value);
+  void TakeBudgetOption(const ParsedOption& option);
+  void FindBudget();
 
   bool Once(const ParsedOption& option);
+  void ReportTwice(const ParsedOption& option);
   void RefuseNegation(const ParsedOption& option);
   void Error(const Location& where, std::string what, std::string instead) {
     diagnostics_->Error(where, std::move(what), std::move(instead));
@@ -67,6 +71,11 @@ class RuleBuilder {
   bool has_jump_ = false;
   bool jumps_to_mirror_ = false;
   bool has_target_address_ = false;
+  // Whether --limit belongs to -j RMIRROR, not to -m limit: to that of the two
+  // that stands nearer before it.
+  bool limits_session_ = false;
+  const ParsedOption* budget_rate_ = nullptr;
+  const ParsedOption* budget_burst_ = nullptr;
   std::set<OptionId> seen_;
 };
 
@@ -99,6 +108,7 @@ Rule RuleBuilder::Build() {
     matches_.CheckLimits(jumps_to_mirror_);
   }
   if (jumps_to_mirror_) {
+    FindBudget();
     rule_.target = mirror_;
   }
   return std::move(rule_);
@@ -130,9 +140,13 @@ bool RuleBuilder::Once(const ParsedOption& option) {
   if (seen_.insert(option.id).second) {
     return true;
   }
+  ReportTwice(option);
+  return false;
+}
+
+void RuleBuilder::ReportTwice(const ParsedOption& option) {
   Error(option.name.where, option.name.text + " appears twice in this rule",
         "write two rules, or one " + option.name.text);
-  return false;
 }
 
 void RuleBuilder::RefuseNegation(const ParsedOption& option) {
@@ -144,6 +158,11 @@ void RuleBuilder::RefuseNegation(const ParsedOption& option) {
 }
 
 void RuleBuilder::TakeOption(const ParsedOption& option) {
+  if (limits_session_ &&
+      (option.id == OptionId::kLimit || option.id == OptionId::kLimitBurst)) {
+    TakeBudgetOption(option);
+    return;
+  }
   if (!Once(option)) {
     return;
   }
@@ -158,6 +177,10 @@ void RuleBuilder::TakeOption(const ParsedOption& option) {
       break;
     case OptionId::kComment:
       TakeComment(option);
+      break;
+    case OptionId::kMatch:
+      limits_session_ = limits_session_ && option.value->text != "limit";
+      matches_.Take(option);
       break;
     case OptionId::kTarget:
     case OptionId::kLen:
@@ -236,6 +259,7 @@ void RuleBuilder::TakeJump(const ParsedOption& option) {
   }
   if (value.text == "RMIRROR") {
     jumps_to_mirror_ = true;
+    limits_session_ = true;
     return;
   }
   for (const Verdict verdict :
@@ -363,6 +387,109 @@ void RuleBuilder::TakeLength(const Token& value) {
     mirror_.len.bytes = static_cast<uint16_t>(*bytes);
   }
 }
+
+void RuleBuilder::TakeBudgetOption(const ParsedOption& option) {
+  RefuseNegation(option);
+  const ParsedOption*& place =
+      option.id == OptionId::kLimit ? budget_rate_ : budget_burst_;
+  if (place) {
+    ReportTwice(option);
+  }
+  place = &option;
+}
+
+// The burst is in the unit of the rate, wherever it stands.
+void RuleBuilder::FindBudget() {
+  if (!budget_rate_) {
+    if (budget_burst_) {
+      Error(budget_burst_->name.where, "--limit-burst needs --limit",
+            "write --limit 1000/second --limit-burst 500");
+    }
+    return;
+  }
+  Budget budget;
+  const Token& rate = *budget_rate_->value;
+  RateError error = ParseBudget(rate.text, &budget);
+  if (!error.what.empty()) {
+    Error(rate.where, error.what, error.instead);
+    return;
+  }
+  if (budget_burst_) {
+    const Token& burst = *budget_burst_->value;
+    error = ParseBudgetBurst(burst.text, &budget);
+    if (!error.what.empty()) {
+      Error(burst.where, error.what, error.instead);
+      return;
+    }
+  }
+  mirror_.budget = budget;
+  rule_.budget_where = budget_rate_->name.where;
+}
+
+// Gives each session the budget that one of its rules names.
+class BudgetFinder {
+ public:
+  BudgetFinder(Policy* policy, Diagnostics* diagnostics)
+      : policy_(*policy), diagnostics_(*diagnostics) {}
+
+  void Find() {
+    for (const Rule& rule : policy_.rules) {
+      Note(rule);
+    }
+    for (Rule& rule : policy_.rules) {
+      Share(&rule);
+    }
+  }
+
+ private:
+  // "192.0.2.9 --key 7 has --limit 1000/sec, in line 2".
+  static std::string Describe(const Rule& rule) {
+    return NameOf(rule) + " has " + FormatBudget(*rule.mirror()->budget) +
+           ", in line " + std::to_string(rule.budget_where->line);
+  }
+
+  static std::string NameOf(const Rule& rule) {
+    const Session& session = rule.mirror()->session;
+    return FormatAddress(session.target) + FormatSessionOptions(session);
+  }
+
+  void Note(const Rule& rule) {
+    if (!rule.budget_where) {
+      return;
+    }
+    const auto [first, is_first] = budgets_.emplace(NameOf(rule), &rule);
+    if (!is_first && rule.mirror()->budget != first->second->mirror()->budget) {
+      diagnostics_.Error(
+          *rule.budget_where,
+          "another limit of the same session: " + Describe(*first->second),
+          "write the same here, or leave it out: one rule of a "
+          "session names the limit for all");
+    }
+  }
+
+  void Share(Rule* rule) {
+    if (!rule->mirror()) {
+      return;
+    }
+    const auto found = budgets_.find(NameOf(*rule));
+    if (found == budgets_.end()) {
+      return;
+    }
+    if (rule->matches.limit) {
+      diagnostics_.Error(rule->where,
+                         "this rule has -m limit, and its session a limit, "
+                         "too: " +
+                             Describe(*found->second),
+                         "leave one of the two out, or give the rule a session "
+                         "of its own by --key: a switch limits a copy once");
+    }
+    std::get<Mirror>(rule->target).budget = found->second->mirror()->budget;
+  }
+
+  Policy& policy_;
+  Diagnostics& diagnostics_;
+  std::map<std::string, const Rule*> budgets_;  // By NameOf().
+};
 
 void TakeChainLine(const ParsedChain& parsed, Policy* policy,
                    Diagnostics* diagnostics) {
@@ -539,6 +666,7 @@ Policy BuildRules(const ParsedPolicy& parsed, const IpSets& sets,
         RuleBuilder(rule, policy, sets, diagnostics).Build());
   }
   LoopFinder(policy, diagnostics).Find();
+  BudgetFinder(&policy, diagnostics).Find();
   if (!diagnostics->HasErrors()) {
     WarnOfShadowedRules(&policy, diagnostics);
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "controller/address.h"
+#include "controller/budget.h"
 #include "controller/diagnostic.h"
 #include "controller/ipset.h"
 #include "controller/matches.h"
@@ -72,6 +73,8 @@ struct Length {
 struct Mirror {
   Session session;
   Length len;
+  // That of the session: all of its rules have the same, whichever names it.
+  std::optional<Budget> budget = {};
 
   bool operator==(const Mirror&) const = default;
 };
@@ -92,6 +95,8 @@ struct Rule {
   std::variant<Mirror, Verdict, Jump> target;
   std::string never = {};  // Why no packet can get here, if that is certain.
   Location target_where = {};  // Of the collector's address, if it mirrors.
+  // Where it names the budget of its session, if it does.
+  std::optional<Location> budget_where = {};
 
   const Mirror* mirror() const { return std::get_if<Mirror>(&target); }
   const Verdict* verdict() const { return std::get_if<Verdict>(&target); }

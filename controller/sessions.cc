@@ -132,6 +132,14 @@ std::string FormatPast(const json& session) {
   return s.empty() ? "" : " (" + s + ")";
 }
 
+// ": limit 1000/sec, 7 packets over it", or nothing if there is no limit.
+std::string FormatOverLimit(const json& session) {
+  return session.contains("limit")
+             ? ": limit " + session.at("limit").get<std::string>() + ", " +
+                   session.at("over_limit").dump() + " packets over it"
+             : "";
+}
+
 }  // namespace
 
 uint64_t SumLost(const std::map<std::string, uint64_t>& drops) {
@@ -300,6 +308,7 @@ std::string FormatSessions(const json& report, const ListingOptions& options) {
     s += numbers + " " + health +
          std::string(health.size() < 9 ? 9 - health.size() : 0, ' ') + " " +
          session.at("session").get<std::string>() + FormatPast(session) +
+         FormatOverLimit(session) +
          (drops.empty() ? "" : ": dropped: " + drops) + "\n";
   }
   if (const auto error = report.at("sessions_error").get<std::string>();

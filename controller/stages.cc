@@ -40,7 +40,7 @@ std::vector<RuleId> FindIds(const Policy& policy) {
     taken.insert(ChainId(chain));
   }
   for (const Rule& rule : policy.rules) {
-    const std::string text = FormatRule(rule, CommentText::kOmit);
+    const std::string text = FormatRule(rule, RuleText::kIdentity);
     RuleId id = FoldId(Hash(text));
     // The same rule again: its second occurrence is something of its own.
     for (int occurrence = 2; !taken.insert(id).second; occurrence++) {
@@ -478,6 +478,10 @@ const std::vector<size_t>& Program::Sequence(
 
 RuleId ChainId(Chain chain) {
   return FoldId(Hash(":" + std::string(ChainName(chain))));
+}
+
+MeterId BudgetId(const Session& session) {
+  return Hash(FormatSession(session)) | MeterId{1} << 63;
 }
 
 std::vector<uint16_t> AssignPriorities(const std::vector<RuleId>& ids,

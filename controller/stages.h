@@ -38,14 +38,20 @@
 
 namespace ovs_rmirror {
 
-// What a rule is, apart from where it stands and its comment: a hash of 40
-// bits, different for each rule of a policy.  An unchanged rule has the same
-// identity after a reload, and so the same flows and counters.
+// What a rule is, apart from where it stands, its comment and the budget of its
+// session: a hash of 40 bits, different for each rule of a policy.  An
+// unchanged rule has the same identity after a reload, and so the same flows
+// and counters.
 using RuleId = uint64_t;
 inline constexpr RuleId kMaxRuleId = (RuleId{1} << 40) - 1;
 
 // The identity of a chain's entry and policy.
 RuleId ChainId(Chain chain);
+
+// What has a meter of the switch: a rule with a limit, by its RuleId, or a
+// session with a budget, by BudgetId(), which is above all of these.
+using MeterId = uint64_t;
+MeterId BudgetId(const Session& session);
 
 struct Stage {
   Tap tap = Tap::kIngress;

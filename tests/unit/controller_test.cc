@@ -704,6 +704,65 @@ TEST_F(ControllerTest, ContinuesWhatALimitHoldsBackOverARestart) {
   EXPECT_EQ(ListRules()[0]["packets"], 8);
 }
 
+const std::string kBudget =
+    "-A PREROUTING -p tcp -j RMIRROR --target 192.0.2.9 --limit 1mbit\n"
+    "-A PREROUTING -p udp -j RMIRROR --target 192.0.2.9\n";
+
+TEST_F(ControllerTest, GivesASessionAMeterThatItsRulesShare) {
+  EXPECT_TRUE(Load(kBudget).first);
+  ASSERT_EQ(switch_->meters.size(), 1u);
+  const SwitchMeter meter = switch_->meters.begin()->second;
+  EXPECT_TRUE(meter.kilobits);
+  EXPECT_EQ(meter.rate, 1000u);
+  size_t copies = 0;
+  for (const auto& [key, flow] : switch_->table) {
+    copies +=
+        flow.actions ==
+        "rmirror(target=192.0.2.9,meter=" + std::to_string(meter.number) + ")";
+  }
+  EXPECT_EQ(copies, 4u);  // IPv4 and IPv6 of each rule.
+
+  // Another budget is another meter for the same flows.
+  Load(
+      "-A PREROUTING -p tcp -j RMIRROR --target 192.0.2.9 --limit 50/s\n"
+      "-A PREROUTING -p udp -j RMIRROR --target 192.0.2.9\n");
+  ASSERT_EQ(switch_->meters.size(), 1u);
+  EXPECT_FALSE(switch_->meters.at(meter.number).kilobits);
+  EXPECT_EQ(switch_->meters.at(meter.number).rate, 50u);
+  Load(kTo9);
+  EXPECT_TRUE(switch_->meters.empty());
+}
+
+TEST_F(ControllerTest, SaysWhatTheBudgetOfASessionHoldsBack) {
+  const auto over = [this] {
+    nlohmann::json report = {
+        {"sessions",
+         {{{"session", "192.0.2.9"}}, {{"session", "192.0.2.10"}}}}};
+    now_ += 10000;
+    Run();
+    controller_->AddBudgets(&report);
+    EXPECT_FALSE(report["sessions"][1].contains("limit"));
+    return report["sessions"][0];
+  };
+  Load(kBudget + kTo10);
+  EXPECT_EQ(over()["limit"], "1mbit");
+  EXPECT_EQ(over()["over_limit"], 0);
+  SwitchMeter& meter = switch_->meters.begin()->second;
+  meter.packets = 4;
+  meter.bytes = 400;
+  EXPECT_EQ(over()["over_limit"], 4);
+  EXPECT_EQ(over()["over_limit_bytes"], 400);
+  // It goes on over a reload and a restart of the switch.
+  Load(kTo10 + kBudget);
+  switch_->Restart();
+  Run();
+  switch_->meters.begin()->second.packets = 1;
+  EXPECT_EQ(over()["over_limit"], 5);
+  Finish(&Controller::Zero);
+  switch_->meters.begin()->second.packets = 0;
+  EXPECT_EQ(over()["over_limit"], 0);
+}
+
 TEST_F(ControllerTest, DoesNotContinueWhatWasZeroedOrCleared) {
   Load(kTo9);
   Flow("192.0.2.9").packets = 5;

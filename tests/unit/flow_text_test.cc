@@ -91,6 +91,8 @@ TEST(FlowText, OfAMeterIsWhatOvsOfctlTakes) {
   EXPECT_EQ(mod.meter.bands[0].rate, 10u);
   EXPECT_EQ(mod.meter.bands[0].burst_size, 5u);
   free(mod.meter.bands);
+  EXPECT_EQ(FormatMeter({0x1234, 10, 5, true}, 7),
+            "meter=7 kbps burst bands=type=drop rate=10 burst_size=5");
 }
 
 TEST(FlowText, OfAnEntryLoadsAndResubmits) {

@@ -14,6 +14,8 @@ namespace {
 // OFPP_UNSET: what the field of the output holds at ingress.
 constexpr uint32_t kPortUnset = 0xfffffff7;
 
+const std::string kBudget = " budget of the session";
+
 std::string FormatLimitOf(size_t rule) {
   return " limit of rule " + std::to_string(rule);
 }
@@ -86,8 +88,10 @@ class FlowWalk {
       const Session& session = copy->mirror.session;
       if (std::find(taken_.begin(), taken_.end(), session) == taken_.end()) {
         taken_.push_back(session);
-        const std::string limit =
-            copy->meter ? FormatLimitOf(RuleOf(*copy->meter)) : "";
+        const std::string limit = !copy->meter ? ""
+                                  : *copy->meter > kMaxRuleId
+                                      ? kBudget
+                                      : FormatLimitOf(RuleOf(*copy->meter));
         tally_.copies.insert(
             FormatCopyOf(copy->mirror, limit, copy->probability));
       }
@@ -167,7 +171,10 @@ Tally FollowRules(const Policy& policy, const PortNumbers& ports,
       const Rule& rule = policy.rules[step.rule];
       const Matches& m = rule.matches;
       tally.copies.insert(FormatCopyOf(
-          *rule.mirror(), m.limit ? FormatLimitOf(step.rule) : "",
+          *rule.mirror(),
+          m.limit                 ? FormatLimitOf(step.rule)
+          : rule.mirror()->budget ? kBudget
+                                  : "",
           m.statistic ? m.statistic->probability : RMIRROR_PROBABILITY_ALL));
     }
   }

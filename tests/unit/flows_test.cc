@@ -288,6 +288,27 @@ TEST(Flows, OfALimitShareAMeter) {
   EXPECT_EQ(copies, 4u);  // IPv4 and IPv6 at both taps.
 }
 
+TEST(Flows, OfASessionShareTheMeterOfItsBudget) {
+  const Compiled compiled = Compile(
+      "-A PREROUTING -p tcp -j RMIRROR --target 192.0.2.9 --limit 1mbit\n"
+      "-A FORWARD -p udp -j RMIRROR --target 192.0.2.9\n"
+      "-A FORWARD -i absent -j RMIRROR --target 192.0.2.9\n"
+      "-A FORWARD -p udp -j RMIRROR --target 192.0.2.10\n"
+      "-A FORWARD -i absent -j RMIRROR --target 192.0.2.11 --limit 9/s\n");
+  const MeterId id = BudgetId(compiled.policy.rules[0].mirror()->session);
+  const std::vector<RuleId>& ids = compiled.program.ids;
+  EXPECT_GT(id, kMaxRuleId);
+  EXPECT_EQ(compiled.tap.meters,
+            (std::vector<Meter>{{id, 1000, 1000, true, {ids[0], ids[1]}}}));
+  for (const Flow& flow : compiled.tap.flows) {
+    if (flow.cookie.role == Role::kMirror) {
+      const Copy& copy = std::get<Copy>(flow.actions[0]);
+      EXPECT_EQ(copy.meter,
+                flow.cookie.id == ids[3] ? std::nullopt : std::optional(id));
+    }
+  }
+}
+
 TEST(Flows, OfAMissingPortThatIsNegatedDoNotSleep) {
   EXPECT_TRUE(
       Compile("-A PREROUTING ! -i absent -j DROP\n").tap.dormant.empty());

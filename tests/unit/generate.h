@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "controller/address.h"
+#include "controller/rule_text.h"
 #include "controller/rules.h"
 #include "tests/unit/flow_walk.h"
 
@@ -300,6 +301,32 @@ inline Rule GenerateRule(const std::string& chain,
   return rule;
 }
 
+// Gives some sessions of `*policy` a budget, and their rules no limit.
+inline void GenerateBudgets(Policy* policy) {
+  std::map<std::string, std::optional<Budget>> budgets;
+  for (Rule& rule : policy->rules) {
+    if (!rule.mirror()) {
+      continue;
+    }
+    auto& mirror = std::get<Mirror>(rule.target);
+    const std::string session = FormatAddress(mirror.session.target) +
+                                FormatSessionOptions(mirror.session);
+    if (!budgets.contains(session)) {
+      budgets[session] =
+          OneIn(4) ? std::optional(
+                         Budget{OneOf<Budget::Unit>({Budget::Unit::kPackets,
+                                                     Budget::Unit::kKilobits}),
+                                OneOf<uint32_t>({1, 1000, UINT32_MAX}),
+                                OneOf<uint32_t>({1, 1000, 524})})
+                   : std::nullopt;
+    }
+    mirror.budget = budgets[session];
+    if (mirror.budget) {
+      rule.matches.limit.reset();
+    }
+  }
+}
+
 // A policy in which chains jump only to those that follow them.
 inline Policy GeneratePolicy() {
   Policy policy;
@@ -338,6 +365,7 @@ inline Policy GeneratePolicy() {
           std::string(ChainName(OneOf(built_in))), policy.user_chains));
     }
   }
+  GenerateBudgets(&policy);
   return policy;
 }
 

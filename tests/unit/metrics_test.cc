@@ -135,6 +135,23 @@ TEST(FormatMetrics, SaysChainsWithTheirPolicy) {
                 "\"INPUT\",policy=\"DROP\"} 60"}));
 }
 
+TEST(FormatMetrics, SaysWhatBudgetsHoldBack) {
+  MetricsSnapshot snapshot;
+  snapshot.bridges.push_back(BridgeWithRules({}, {}));
+  Session session;
+  session.target = *ParseAddress("192.0.2.9");
+  session.key = 7;
+  snapshot.bridges[0].policy->budgets = {
+      {session, {Budget::Unit::kKilobits, 1000, 1000}, {5, 500}}};
+  const std::string labels =
+      "{bridge=\"br0\",session=\"192.0.2.9 --key 7\",limit=\"1mbit\"} ";
+  EXPECT_EQ(
+      Lines(FormatMetrics(snapshot), "ovs_rmirror_session_over_limit"),
+      (std::vector<std::string>{
+          "ovs_rmirror_session_over_limit_packets_total" + labels + "5",
+          "ovs_rmirror_session_over_limit_bytes_total" + labels + "500"}));
+}
+
 TEST(FormatMetrics, SaysTallies) {
   MetricsSnapshot snapshot;
   snapshot.version = "1.2.3";

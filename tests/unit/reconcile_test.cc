@@ -189,6 +189,21 @@ TEST(PlanMeters, DeletesItsOwnThatNoRuleNeeds) {
             "-6 ");
 }
 
+TEST(PlanMeters, KeepsTheMeterOfASessionAsLongAsARuleOfItStays) {
+  const Meter session = {100, 10, 5, false, {1, 2}};
+  EXPECT_EQ(PlanText({session}, {}, {}), "100:5 +5 ");
+  EXPECT_EQ(PlanText({session}, {{7, true, 10, 5}}, {{2, 7}, {3, 7}}),
+            "100:7 ");
+  EXPECT_EQ(PlanText({session}, {{7, true, 9, 5}}, {{2, 7}}), "100:7 =7 ");
+}
+
+TEST(PlanMeters, TellsPacketsFromKilobits) {
+  EXPECT_EQ(PlanText({{1, 10, 5, true}}, {{6, true, 10, 5}}, {{1, 6}}),
+            "1:6 =6 ");
+  EXPECT_EQ(PlanText({{1, 10, 5, true}}, {{6, true, 10, 5, true}}, {{1, 6}}),
+            "1:6 ");
+}
+
 TEST(PlanMeters, NeverTouchesTheLowerHalf) {
   EXPECT_EQ(PlanText({{1, 10, 5}}, {{2, true, 9, 5}}, {{1, 2}}), "1:6 +6 ");
   EXPECT_EQ(PlanText({}, {{2, true, 9, 5}}, {{1, 2}}), "");
@@ -197,8 +212,8 @@ TEST(PlanMeters, NeverTouchesTheLowerHalf) {
 TEST(PlanMeters, SaysThatThereAreTooFew) {
   EXPECT_EQ(
       PlanText({{1, 1, 1}, {2, 1, 1}, {3, 1, 1}, {4, 1, 1}, {5, 1, 1}}, {}, {}),
-      "the policy needs 5 meters for -m limit, and the switch has 4 for "
-      "it");
+      "the policy needs 5 meters for its limits, and the switch has 4 for "
+      "them");
   EXPECT_NE(PlanText({{1, 1, 1}},
                      {{5, false}, {6, false}, {7, false}, {8, false}}, {})
                 .find("no number left"),

@@ -54,7 +54,7 @@ TEST(RuleText, QuotesCommentsSoThatTheyReadBack) {
 TEST(RuleText, CanLeaveTheCommentOut) {
   const Policy policy =
       Read("*rmirror\n-A OUTPUT -m comment --comment x -j DROP\nCOMMIT\n");
-  EXPECT_EQ(FormatRule(policy.rules[0], CommentText::kOmit),
+  EXPECT_EQ(FormatRule(policy.rules[0], RuleText::kIdentity),
             "-A OUTPUT -j DROP");
 }
 

@@ -578,6 +578,64 @@ TEST(Rules, LimitInPacketsPerSecond) {
             ten + " --limit-burst 7");
 }
 
+const std::string kMirror = "-A OUTPUT -j RMIRROR --target 192.0.2.9";
+
+TEST(Rules, OfASessionShareTheBudgetThatOneOfThemNames) {
+  const SourceText source(
+      "p", InTable(kMirror + "\n" + kMirror + " --len 60 --limit 10/s\n" +
+                   kMirror + " --key 1\n" + kMirror +
+                   " --limit-burst 9mbit --limit 1mbit --key 2\n"));
+  Diagnostics diagnostics;
+  const Policy policy = ReadPolicy(source, {}, &diagnostics);
+  EXPECT_EQ(Format(source, diagnostics).find("error"), std::string::npos);
+  EXPECT_EQ(FormatRule(policy.rules[0]), kMirror + " --limit 10/sec");
+  EXPECT_EQ(FormatRule(policy.rules[1]), kMirror + " --len 60 --limit 10/sec");
+  EXPECT_EQ(FormatRule(policy.rules[2]), kMirror + " --key 1");
+  // It is not part of what the rules are.
+  EXPECT_EQ(FormatRule(policy.rules[1], RuleText::kIdentity),
+            kMirror + " --len 60");
+}
+
+TEST(Rules, TakeALimitForThatOfTheTwoWhichStandsBeforeIt) {
+  EXPECT_EQ(FormatRule(ReadRule(kMirror + " --limit 10 -m statistic --mode "
+                                          "random --probability 0.5")),
+            "-A OUTPUT -m statistic --mode random --probability 0.5 -j RMIRROR "
+            "--target 192.0.2.9 --limit 10/sec");
+  EXPECT_EQ(FormatRule(ReadRule(kMirror + " -m limit --limit 10")),
+            "-A OUTPUT -m limit --limit 10/sec -j RMIRROR --target 192.0.2.9");
+  EXPECT_EQ(
+      FormatRule(ReadRule(kMirror + " --limit 1mbit --limit-burst 600kbit")),
+      kMirror + " --limit 1mbit --limit-burst 600kbit");
+}
+
+TEST(Rules, RefuseBudgetsThatDoNotAgree) {
+  EXPECT_EQ(Complaints(kMirror + " --key 7 --limit 10/s\n" + kMirror +
+                       " --key 7 --len 60 --limit 20/s"),
+            "p:3:58: error: another limit of the same session: 192.0.2.9 --key "
+            "7 has --limit 10/sec, in line 2\n"
+            "    -A OUTPUT -j RMIRROR --target 192.0.2.9 --key 7 --len 60 "
+            "--limit 20/s\n"
+            "                                                             "
+            "^~~~~~~\n"
+            "    write the same here, or leave it out: one rule of a session "
+            "names the limit for all\n");
+  EXPECT_EQ(Complaint("-A OUTPUT -p tcp -m limit --limit 5 -j RMIRROR --target "
+                      "192.0.2.9\n-A OUTPUT -p udp -j RMIRROR --target "
+                      "192.0.2.9 --limit 10/s"),
+            "this rule has -m limit, and its session a limit, too: 192.0.2.9 "
+            "has --limit 10/sec, in line 3 [-A]");
+  EXPECT_EQ(Complaint(kMirror + " --limit 10/s --limit 20/s"),
+            "--limit appears twice in this rule [--limit]");
+  EXPECT_EQ(Complaint(kMirror + " --limit-burst 20"),
+            "--limit-burst needs --limit [--limit-burst]");
+  EXPECT_EQ(Complaint(kMirror + " ! --limit 10/s"),
+            "'!' before --limit is not supported [!]");
+  EXPECT_EQ(Complaint(kMirror + " --limit 10mb/s --limit-burst 5"),
+            "'5' is no burst of a limit in bytes or bits [5]");
+  EXPECT_EQ(Complaint(kMirror + " --limit 10mb/x"),
+            "'10mb/x' is no rate [10mb/x]");
+}
+
 TEST(Rules, SampleWithAProbability) {
   const std::string random = "-m statistic --mode random ";
   EXPECT_EQ(Limited(random + "--probability 0.25000000000"),

@@ -215,6 +215,18 @@ TEST(FormatSessionsTest, HasALineForEachSession) {
             std::string::npos);
 }
 
+TEST(FormatSessionsTest, SaysWhatABudgetHoldsBack) {
+  SessionHistory history(60000);
+  history.Add(0, Show({ShowSession("192.0.2.9", 7, 5, 0)}));
+  json report = history.Report("userspace", "", {MakeSession("192.0.2.9", 7)});
+  report["sessions"][0].update(
+      {{"limit", "100mbit"}, {"over_limit", 12}, {"over_limit_bytes", 1200}});
+  EXPECT_NE(
+      FormatSessions(report, {})
+          .find(" 192.0.2.9 --key 7: limit 100mbit, 12 packets over it\n"),
+      std::string::npos);
+}
+
 TEST(FormatSessionsTest, SaysWhyNothingIsKnown) {
   const SessionHistory history(60000);
   EXPECT_EQ(FormatSessions(history.Report("", "no ovs-vswitchd",
