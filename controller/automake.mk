@@ -108,6 +108,8 @@ noinst_LTLIBRARIES += controller/libcontroller.la
 controller_libcontroller_la_CPPFLAGS = \
 	-I$(top_srcdir) $(OVS_CPPFLAGS) $(METRICS_CFLAGS)
 controller_libcontroller_la_SOURCES = \
+	controller/audit.cc \
+	controller/audit.h \
 	controller/controller.cc \
 	controller/controller.h \
 	controller/file_watch.cc \

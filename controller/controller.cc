@@ -48,15 +48,6 @@ std::string Count(size_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
 }
 
-// The Unix time `seconds` as in RFC 3339: "2026-01-31T23:59:59Z".
-std::string FormatTime(int64_t seconds) {
-  const std::time_t time = seconds;
-  char text[sizeof "2026-01-31T23:59:59Z"];
-  struct tm utc;
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&time, &utc));
-  return text;
-}
-
 // The heads of the sets that `policy` refers to, by name: "create NAME hash:ip
 // family inet".
 std::map<std::string, std::string> SetsOf(const Policy& policy) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "controller/audit.h"
 #include "controller/ovs.h"
 #include "controller/status.h"
 
@@ -15,6 +16,9 @@ VLOG_DEFINE_THIS_MODULE(mirrored_bridge);
 namespace ovs_rmirror {
 
 namespace {
+
+// Who loads a policy first.
+constexpr const char* kStart = "the start of the daemon";
 
 struct vlog_rate_limit loss_rl = VLOG_RATE_LIMIT_INIT(60, 30);
 
@@ -82,7 +86,11 @@ void MirroredBridge::Run() {
   if (watch_ && watch_->Run(now_())) {
     LogWatchError();
     VLOG_INFO("%s: the policy has changed: reloading", name().c_str());
-    Reload([](bool, const std::string&) {});
+    ReloadBy(
+        [this](const PolicyText& text) {
+          return DescribeWriters(in_force_, text);
+        },
+        [](bool, const std::string&) {});
   }
   controller_->Run();
 }
@@ -95,7 +103,35 @@ std::optional<int64_t> MirroredBridge::Wait() {
                              : watch;
 }
 
-void MirroredBridge::Reload(Controller::Done done) {
+void MirroredBridge::Reload(const std::string& who, Controller::Done done) {
+  ReloadBy([&who](const PolicyText&) { return who; }, std::move(done));
+}
+
+void MirroredBridge::Clear(const std::string& who, Controller::Done done) {
+  const size_t rules =
+      controller_->HasPolicy() ? controller_->InForce()->rules.size() : 0;
+  controller_->Clear(std::move(done));
+  if (!controller_->HasPolicy()) {
+    in_force_ = {};
+    Audit(name() + ": policy cleared by " + who + ": 0 rules, " +
+          std::to_string(rules) + " removed");
+  }
+}
+
+// To be called before `policy`, which is that of `text`, comes into force.
+void MirroredBridge::AuditLoad(const std::string& what, const std::string& who,
+                               const Policy& policy, const PolicyText& text) {
+  const Policy* const before = controller_->InForce();
+  Audit(name() + ": " + what + " loaded by " + who + ": " +
+        DescribeRules(before ? *before : Policy(), policy) + "; " +
+        DescribeDigests(in_force_, text));
+  in_force_ = text;
+}
+
+// `who` says it when the files have been read.
+void MirroredBridge::ReloadBy(
+    const std::function<std::string(const PolicyText&)>& who,
+    Controller::Done done) {
   PolicyText text;
   CheckedPolicy checked;
   checked.messages = options_.file.Read(&text);
@@ -105,6 +141,9 @@ void MirroredBridge::Reload(Controller::Done done) {
   if (!checked.policy) {
     policy_error_ = FirstLine(checked.messages);
     LogRefusal(checked.messages);
+    AuditWarning(name() + ": policy refused, by " + who(text) + ": " +
+                 FirstLine(checked.messages) + "; " +
+                 DescribeDigests(in_force_, text));
     checked.messages +=
         name() + ": " + options_.file.rules() + " is not loaded: " +
         (controller_->HasPolicy() ? "the policy in force stays\n"
@@ -122,6 +161,7 @@ void MirroredBridge::Reload(Controller::Done done) {
                   ? (", and " + std::to_string(warnings - 1) + " more").c_str()
                   : "");
   }
+  AuditLoad("policy", who(text), *checked.policy, text);
   // The disk may be slow: the switch comes first.
   controller_->Load(std::move(*checked.policy),
                     [this, text = std::move(text), done = std::move(done)](
@@ -163,7 +203,7 @@ void MirroredBridge::Keep(const PolicyText& text) {
 }
 
 bool MirroredBridge::LoadAtStart() {
-  Reload([](bool, const std::string&) {});
+  Reload(kStart, [](bool, const std::string&) {});
   if (!controller_->HasPolicy() && last_good_) {
     LoadLastGood();
   }
@@ -186,6 +226,7 @@ void MirroredBridge::LoadLastGood() {
   }
   VLOG_ERR("%s: the last good policy is used instead of %s: %s", name().c_str(),
            options_.file.rules().c_str(), last_good_->name().c_str());
+  AuditLoad("last good policy", kStart, *checked.policy, text);
   kept_ = std::move(text);
   using_last_good_ = true;
   controller_->Load(std::move(*checked.policy),

@@ -42,8 +42,12 @@ class MirroredBridge {
   std::optional<int64_t> Wait();
 
   // Reads the files and brings the switch to their policy.  If they have an
-  // error, nothing changes.  Calls `done` as Controller::Load() does.
-  void Reload(Controller::Done done);
+  // error, nothing changes.  Calls `done` as Controller::Load() does.  `who`
+  // wants it, as the functions of audit.h say it.
+  void Reload(const std::string& who, Controller::Done done);
+
+  // See Controller::Clear().
+  void Clear(const std::string& who, Controller::Done done);
 
   // Like Reload(), but if the files have an error, takes the last good policy
   // instead, if one was kept.  Returns whether there is a policy now.
@@ -63,6 +67,10 @@ class MirroredBridge {
   const Controller& controller() const { return *controller_; }
 
  private:
+  void ReloadBy(const std::function<std::string(const PolicyText&)>& who,
+                Controller::Done done);
+  void AuditLoad(const std::string& what, const std::string& who,
+                 const Policy& policy, const PolicyText& text);
   void LoadLastGood();
   void Keep(const PolicyText& text);
   void LogWatchError();
@@ -76,6 +84,7 @@ class MirroredBridge {
   std::optional<LastGood> last_good_;
 
   ReloadTallies reloads_;
+  PolicyText in_force_;             // The text of the policy in force, if any.
   std::string policy_error_;        // Of the last Reload().
   bool using_last_good_ = false;    // Instead of the files.
   std::optional<PolicyText> kept_;  // In `last_good_`, as far as we know.

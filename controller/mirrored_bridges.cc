@@ -105,18 +105,22 @@ void MirroredBridges::ForEach(const std::string& name, const Command& command,
         });
 }
 
-void MirroredBridges::Reload(const std::string& name, Done done) {
+void MirroredBridges::Reload(const std::string& name, const std::string& who,
+                             Done done) {
   ForEach(
       name,
-      [](MirroredBridge& bridge, Done one) { bridge.Reload(std::move(one)); },
+      [&who](MirroredBridge& bridge, Done one) {
+        bridge.Reload(who, std::move(one));
+      },
       std::move(done));
 }
 
-void MirroredBridges::Clear(const std::string& name, Done done) {
+void MirroredBridges::Clear(const std::string& name, const std::string& who,
+                            Done done) {
   ForEach(
       name,
-      [](MirroredBridge& bridge, Done one) {
-        bridge.controller().Clear(std::move(one));
+      [&who](MirroredBridge& bridge, Done one) {
+        bridge.Clear(who, std::move(one));
       },
       std::move(done));
 }

@@ -42,8 +42,9 @@ class MirroredBridges {
   // Commands for the bridge of this name, or for all, if `bridge` is empty.
   // `done` is called once, when the last of them is done: the command was good
   // if it was for each.
-  void Reload(const std::string& bridge, Done done);
-  void Clear(const std::string& bridge, Done done);
+  // `who` gave it, as the functions of audit.h say it.
+  void Reload(const std::string& bridge, const std::string& who, Done done);
+  void Clear(const std::string& bridge, const std::string& who, Done done);
   void Zero(const std::string& bridge, Done done);
 
   // Says what Controller::List() says of a bridge, with what

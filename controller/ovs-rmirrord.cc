@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "controller/allowed_targets.h"
+#include "controller/audit.h"
 #include "controller/controller.h"
 #include "controller/http_server.h"
 #include "controller/metrics.h"
@@ -390,13 +391,20 @@ DaemonOptions ParseOptions(int argc, char** argv) {
   return options;
 }
 
-// SIGHUP, seen by the main loop through a pipe.
+// SIGHUP, seen by the main loop through a pipe, which takes who sent it.
 int hangup_pipe[2];
 
-void HandleHangup(int) {
+struct Sender {
+  pid_t pid;
+  uid_t uid;
+};
+
+void HandleHangup(int, siginfo_t* info, void*) {
   const int saved_errno = errno;
+  const Sender sender = {info->si_pid, info->si_uid};
   // If the pipe is full, the main loop has enough to see.
-  [[maybe_unused]] const ssize_t n = write(hangup_pipe[1], "", 1);
+  [[maybe_unused]] const ssize_t n =
+      write(hangup_pipe[1], &sender, sizeof sender);
   errno = saved_errno;
 }
 
@@ -405,18 +413,19 @@ void CatchHangup() {
     VLOG_FATAL("cannot create a pipe: %s", ovs_strerror(errno));
   }
   struct sigaction action = {};
-  action.sa_handler = HandleHangup;
-  action.sa_flags = SA_RESTART;
+  action.sa_sigaction = HandleHangup;
+  action.sa_flags = SA_RESTART | SA_SIGINFO;
   sigaction(SIGHUP, &action, nullptr);
 }
 
-bool TakeHangup() {
-  char buffer[64];
-  bool any = false;
-  while (read(hangup_pipe[0], buffer, sizeof buffer) > 0) {
-    any = true;
+// Who has sent SIGHUP last, if anybody has.
+std::optional<Sender> TakeHangup() {
+  std::optional<Sender> last;
+  Sender sender;
+  while (read(hangup_pipe[0], &sender, sizeof sender) == sizeof sender) {
+    last = sender;
   }
-  return any;
+  return last;
 }
 
 // Answers a control connection, which speaks JSON, with a command's outcome.  A
@@ -430,6 +439,11 @@ Controller::Done ReplyTo(struct unixctl_conn* conn) {
     }
   };
 }
+
+// The name of our control socket.
+std::string control_socket;
+
+std::string Commander() { return DescribeCommander(control_socket); }
 
 MirroredBridges& BridgesOf(void* aux) {
   return *static_cast<MirroredBridges*>(aux);
@@ -495,13 +509,15 @@ void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
   unixctl_command_register(
       "reload", "[BRIDGE]", 0, 1,
       [](struct unixctl_conn* conn, int argc, const char** argv, void* aux) {
-        BridgesOf(aux).Reload(BridgeArgument(argc, argv), ReplyTo(conn));
+        BridgesOf(aux).Reload(BridgeArgument(argc, argv), Commander(),
+                              ReplyTo(conn));
       },
       bridges);
   unixctl_command_register(
       "clear", "[BRIDGE]", 0, 1,
       [](struct unixctl_conn* conn, int argc, const char** argv, void* aux) {
-        BridgesOf(aux).Clear(BridgeArgument(argc, argv), ReplyTo(conn));
+        BridgesOf(aux).Clear(BridgeArgument(argc, argv), Commander(),
+                             ReplyTo(conn));
       },
       bridges);
   unixctl_command_register(
@@ -618,6 +634,7 @@ int Main(int argc, char** argv) {
   if (unixctl_server_create(options.unixctl, &unixctl)) {
     return EXIT_FAILURE;
   }
+  control_socket = unixctl_server_get_path(unixctl);
   bool exiting = false;
   SessionReader sessions(ovs_rundir(), options.lately * 1000, Now);
   MirroredBridges bridges(&sessions);
@@ -648,9 +665,10 @@ int Main(int argc, char** argv) {
   VLOG_INFO("ovs-rmirrord %s", RMIRROR_VERSION);
 
   while (!exiting) {
-    if (TakeHangup()) {
+    if (const std::optional<Sender> sender = TakeHangup()) {
       VLOG_INFO("SIGHUP: reloading");
-      bridges.Reload("", [](bool, const std::string&) {});
+      bridges.Reload("", DescribeSender(sender->pid, sender->uid),
+                     [](bool, const std::string&) {});
     }
     unixctl_server_run(unixctl);
     bridges.Run();

@@ -45,6 +45,7 @@ extern "C" {
 #include "fatal-signal.h"
 #include "jsonrpc.h"
 #include "ofp-version-opt.h"
+#include "sha1.h"
 #include "socket-util.h"
 #include "stream-ssl.h"
 #include "stream.h"

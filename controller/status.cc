@@ -2,6 +2,8 @@
 
 #include "controller/status.h"
 
+#include <ctime>
+
 #include "controller/sessions.h"
 
 namespace ovs_rmirror {
@@ -59,6 +61,14 @@ std::string FormatStatus(const nlohmann::json& bridges) {
     s += (s.empty() ? "" : "\n") + FormatBridge(bridge);
   }
   return s;
+}
+
+std::string FormatTime(int64_t seconds) {
+  const std::time_t time = seconds;
+  char text[sizeof "2026-01-31T23:59:59Z"];
+  struct tm utc;
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&time, &utc));
+  return text;
 }
 
 std::string FormatJson(const nlohmann::json& value) {

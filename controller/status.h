@@ -45,6 +45,9 @@ inline constexpr const char* kUpToDate = "up to date";
 // be: what is no UTF-8 is replaced by U+FFFD.
 std::string FormatJson(const nlohmann::json& value);
 
+// The Unix time `seconds` as in RFC 3339: "2026-01-31T23:59:59Z".
+std::string FormatTime(int64_t seconds);
+
 // Returns `text` with what is no UTF-8 replaced likewise.
 std::string ReplaceInvalidUtf8(const std::string& text);
 

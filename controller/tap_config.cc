@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "controller/audit.h"
 #include "controller/ovs.h"
 #include "controller/pace.h"
 
@@ -321,6 +322,7 @@ void Ovsdb::LookAtBridge() {
       logged_ = FormatKeys();
       VLOG_INFO("bridge %s: other_config: %s", bridge_.c_str(),
                 logged_.c_str());
+      Audit(bridge_ + ": taps set: other_config: " + logged_);
     }
     was_in_order_ = true;
     if (only_ && taps_->empty()) {
@@ -334,6 +336,8 @@ void Ovsdb::LookAtBridge() {
       const bool was_slowest = pace_.IsSlowest(now);
       not_before_ = pace_.Schedule(now);
       if (!was_slowest) {
+        AuditWarning(bridge_ + ": taps changed by somebody else: " +
+                     "other_config: " + FormatKeys());
         VLOG_WARN(
             "bridge %s: somebody has changed other_config to %s: it is put "
             "back%s",

@@ -10,6 +10,7 @@ tests_unit_rmirror_unit_CPPFLAGS = \
 tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/address_test.cc \
 	tests/unit/allowed_targets_test.cc \
+	tests/unit/audit_test.cc \
 	tests/unit/budget_test.cc \
 	tests/unit/capture_choice_test.cc \
 	tests/unit/clauses_test.cc \

@@ -17,14 +17,16 @@ SLOW = 30.0
 # Seconds in which something that goes on would be logged several times.
 MOMENT = 3.5
 LATELY = 6
-# Those of what only tells that a file was opened and the program started.
-START = re.compile(r"opened log file|ovs-rmirrord \d|\|reconnect\|INFO\|")
+# Those of what only tells that a file was opened and the program started, and
+# of the audit log.
+START = re.compile(
+    r"opened log file|ovs-rmirrord \d|\|reconnect\|INFO\||\|audit\|")
 
 
 def lines(bench, since):
     """Returns what was logged after the first 'since' bytes, without time and
-    number, but for the start of the program and of connections to the
-    database."""
+    number, but for the start of the program, of connections to the database
+    and what is in the audit log."""
     return [line.split("|", 2)[2] for line in log_of(bench, since).splitlines()
             if line.count("|") > 2 and not START.search(line)]
 
