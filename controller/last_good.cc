@@ -187,7 +187,7 @@ std::string LastGood::Write(const PolicyText& text) const {
 
 std::string LastGood::Read(PolicyText* text) const {
   std::string content;
-  std::string error = ReadFile(name(), &content);
+  std::string error = ReadFile(name(), FileKind::kRegular, &content);
   if (!error.empty()) {
     error.pop_back();  // The newline.
     return error;

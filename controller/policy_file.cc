@@ -45,7 +45,7 @@ std::string PolicyFile::Read(PolicyText* text) const {
   std::string errors;
   const auto read = [&errors](const std::string& name) {
     NamedText file = {name, ""};
-    errors += ReadFile(name, &file.text);
+    errors += ReadFile(name, FileKind::kRegular, &file.text);
     return file;
   };
   text->sets.clear();

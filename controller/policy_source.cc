@@ -17,7 +17,7 @@ std::unique_ptr<SourceText> ReadSource(const std::string& name) {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
     return std::make_unique<SourceText>("<stdin>", std::move(text));
   }
-  const std::string error = ReadFile(name, &text);
+  const std::string error = ReadFile(name, FileKind::kAny, &text);
   if (!error.empty()) {
     std::cerr << error;
     return nullptr;
