@@ -4,6 +4,9 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -549,6 +552,18 @@ void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
 
 int64_t Now() { return time_msec(); }
 
+// Becomes the user of --user, if there is one.  Open vSwitch keeps some
+// capabilities then, for what its own daemons do.
+void BecomeDaemon() {
+  const uid_t before = geteuid();
+  daemonize_start(false);
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  if (geteuid() != before && syscall(SYS_capset, &header, none)) {
+    VLOG_FATAL("cannot give up capabilities: %s", ovs_strerror(errno));
+  }
+}
+
 std::unique_ptr<MirroredBridge> CreateBridge(const DaemonOptions& options,
                                              const BridgeOptions& bridge,
                                              SessionReader* sessions) {
@@ -626,9 +641,11 @@ int Main(int argc, char** argv) {
   // connection that comes or breaks.
   vlog_set_levels(vlog_module_from_name("rconn"), VLF_ANY_DESTINATION, VLL_OFF);
   const DaemonOptions options = ParseOptions(argc, argv);
+  // Pidfile and log are for nobody else to write.
+  umask(umask(0) | S_IWGRP | S_IWOTH);
   fatal_ignore_sigpipe();
 
-  daemonize_start(false);
+  BecomeDaemon();
   CatchHangup();
   struct unixctl_server* unixctl;
   if (unixctl_server_create(options.unixctl, &unixctl)) {
