@@ -73,15 +73,17 @@ def equal(found, wanted, what):
 
 def until(condition, what, timeout=8.0):
     """Waits until 'condition' returns something true, and returns that, at
-    most pace.seconds('timeout')."""
+    most pace.seconds('timeout').  'what' is what is waited for, or a function
+    that says it when it did not come."""
     timeout = pace.seconds(timeout)
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
-        check(time.monotonic() < deadline, "waited %g s in vain: %s", timeout,
-              what)
+        if time.monotonic() >= deadline:
+            raise Failure("waited %g s in vain: %s"
+                          % (timeout, what() if callable(what) else what))
         time.sleep(0.01)
 
 
@@ -224,10 +226,7 @@ class Switch:
             OVS_DBDIR=directory, OVS_SYSCONFDIR=directory)
         run([programs.ovsdb_tool, "create", directory + "/conf.db",
               programs.schema])
-        self.database = self._start(
-            programs.ovsdb_server, directory + "/conf.db", "--pidfile",
-            "--log-file", "-vconsole:off",
-            "--remote=punix:%s/db.sock" % directory)
+        self.launch_database()
         until(lambda: os.path.exists(directory + "/db.sock"),
               "ovsdb-server has to make its socket")
         # settle() waits for whole rounds of revalidation; short ones make
@@ -243,12 +242,27 @@ class Switch:
                 command, env=self.environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, preexec_fn=_die_with_parent)
 
-    def start(self):
-        """Starts ovs-vswitchd and waits until it and its bridges answer."""
+    def launch_database(self):
+        self.database = self._start(
+            self.programs.ovsdb_server, self.directory + "/conf.db",
+            "--pidfile", "--log-file", "-vconsole:off",
+            "--remote=punix:%s/db.sock" % self.directory)
+
+    def launch(self):
+        """Starts ovs-vswitchd."""
         self.vswitchd = self._start(
             self.programs.ovs_vswitchd, "--pidfile", "--log-file",
             "-vconsole:off", *self.lab.vswitchd_options,
             "unix:%s/db.sock" % self.directory)
+
+    def start(self):
+        """Starts ovs-vswitchd and waits until it and its bridges answer."""
+        self.launch()
+        self.wait()
+
+    def wait(self):
+        """Waits until ovs-vswitchd, which has been started, and its bridges
+        answer."""
         until(lambda: os.path.exists(self.directory + "/ovs-vswitchd.pid")
               and self._answers(self.programs.appctl, "version"),
               "ovs-vswitchd has to answer")
