@@ -631,7 +631,7 @@ TEST_F(ControllerTest, ContinuesCountersOverARestartOfTheSwitch) {
 TEST_F(ControllerTest, ContinuesCountersIfFlowsAreRestored) {
   Load(kTo9);
   const auto restored = switch_->table;
-  for (const uint64_t counted : {3, 40}) {
+  for (const uint64_t counted : {3u, 40u}) {
     Flow("192.0.2.9").packets = 5;
     now_ += 10000;
     const uint64_t before = ListRules()[0]["packets"];

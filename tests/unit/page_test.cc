@@ -142,7 +142,7 @@ TEST(FormatPageHistory, SaysThePointsOfTheSessionsThatThereAre) {
   MetricsSnapshot snapshot = OneBridge("");
   EXPECT_EQ(json::parse(FormatPageHistory(snapshot))["series"], json::array());
   auto history = std::make_shared<TrafficHistory>();
-  for (uint64_t i : {0, 1}) {
+  for (uint64_t i : {0u, 1u}) {
     json sessions = json::array();
     for (const char* name : {"192.0.2.9", "192.0.2.10"}) {
       sessions.push_back({{"session", name},

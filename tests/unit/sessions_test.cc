@@ -130,7 +130,7 @@ TEST(SessionHistoryTest, ForgetsDropsThatAreLongAgo) {
 
 TEST(SessionHistoryTest, SeesDropsOnBothSidesOfAReset) {
   SessionHistory history(60000);
-  for (const uint64_t drops : {5, 8, 2}) {
+  for (const uint64_t drops : {5u, 8u, 2u}) {
     history.Add(0, Show({ShowSession("192.0.2.9", nullptr, 0, drops)}));
   }
   const json report =
