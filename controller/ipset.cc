@@ -387,7 +387,7 @@ std::string_view IpSetTypeName(IpSet::Type type) {
 
 std::string FormatIpSetHead(const IpSet& set) {
   const std::string type(IpSetTypeName(set.type));
-  return "create \"" + set.name + "\" " + type +
+  return "create " + Quote(set.name) + " " + type +
          (set.type == IpSet::Type::kMac ? ""
           : set.family == Family::kIpv4 ? " family inet"
                                         : " family inet6");

@@ -7,6 +7,7 @@
 
 #include "controller/names.h"
 #include "controller/probability.h"
+#include "controller/scanner.h"
 
 namespace ovs_rmirror {
 
@@ -31,23 +32,6 @@ std::string FormatPorts(const PortMatch& match, const char* option) {
     s += ":" + std::to_string(match.last);
   }
   return s;
-}
-
-std::string Quote(const std::string& text) {
-  std::string s = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      s += '\\';
-    }
-    s += c;
-  }
-  return s + "\"";
-}
-
-// `text` as one word: in quotes if it must be.
-std::string QuoteIfNeeded(const std::string& text) {
-  return text.find_first_of(" \t\"\\") == std::string::npos ? text
-                                                            : Quote(text);
 }
 
 std::string FormatInterface(const std::optional<InterfaceMatch>& match,

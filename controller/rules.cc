@@ -514,12 +514,12 @@ void TakeChainLine(const ParsedChain& parsed, Policy* policy,
                        name + " is a target and cannot be a chain",
                        "give the chain another name");
   } else if (name.empty() || name.size() > kMaxChainName || name[0] == '-' ||
-             name[0] == '!' ||
+             name[0] == '!' || name[0] == '[' ||
              name.find_first_of(" \t\"\\") != std::string::npos) {
     diagnostics->Error(parsed.name.where,
                        Quoted(parsed.name) + " cannot be the name of a chain",
                        "use 1 to 28 characters, none of them a blank, quote or "
-                       "backslash, and the first no - or !");
+                       "backslash, and the first no -, ! or [");
   } else {
     if (word != "-") {
       diagnostics->Error(parsed.policy.where,

@@ -111,6 +111,27 @@ std::string_view TokenKindName(TokenKind kind) {
 
 std::string Quoted(const Token& token) { return "'" + token.text + "'"; }
 
+std::string Quote(std::string_view text) {
+  std::string s = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      s += '\\';
+    }
+    s += c;
+  }
+  return s + "\"";
+}
+
+std::string QuoteIfNeeded(std::string_view text) {
+  Token token;
+  token.text = text;
+  Classify(false, &token);
+  return text.empty() || token.kind != TokenKind::kWord ||
+                 text.find_first_of(" \t\"\\") != std::string_view::npos
+             ? Quote(text)
+             : token.text;
+}
+
 Location PartOf(const Token& token, size_t begin, size_t size) {
   if (token.kind == TokenKind::kString || size == 0) {
     return token.where;

@@ -38,6 +38,10 @@ struct Token {
 // "'TEXT'", for messages.
 std::string Quoted(const Token& token);
 
+// `text`, which is one line, as a token: in quotes, or only if it must be.
+std::string Quote(std::string_view text);
+std::string QuoteIfNeeded(std::string_view text);
+
 // The part of `token` from byte `begin` on, `size` bytes.  Exact as long as the
 // token has no quotes or escapes; else the whole token stands for its parts.
 Location PartOf(const Token& token, size_t begin, size_t size);

@@ -125,13 +125,16 @@ TEST(IpSets, ReportAllThatIsWrong) {
 
 TEST(IpSets, HaveAHeadThatMakesThemAgain) {
   const SourceText source("sets", "create a hash:mac\n"
-                                  "create b hash:net,port family inet6\n");
+                                  "create b hash:net,port family inet6\n"
+                                  "create \"c\\\"\\\\\" hash:mac\n");
   IpSets sets;
   Diagnostics diagnostics;
   ReadIpSets(source, &sets, &diagnostics);
   EXPECT_EQ(FormatIpSetHead(*sets.at("a")), "create \"a\" hash:mac");
   EXPECT_EQ(FormatIpSetHead(*sets.at("b")),
             "create \"b\" hash:net,port family inet6");
+  EXPECT_EQ(FormatIpSetHead(*sets.at("c\"\\")),
+            "create \"c\\\"\\\\\" hash:mac");
 }
 
 }  // namespace

@@ -51,6 +51,15 @@ TEST(RuleText, QuotesCommentsSoThatTheyReadBack) {
   EXPECT_EQ(Canonical(rule), rule);
 }
 
+TEST(RuleText, QuotesNamesThatWouldBeNoWords) {
+  for (const char* name : {R"("!")", R"("[1:2]")", R"("a b")", R"("a\\b")"}) {
+    const std::string rule = std::string("-A FORWARD -i ") + name + " -j DROP";
+    EXPECT_EQ(Canonical(rule), rule);
+  }
+  EXPECT_EQ(Canonical(R"(-A FORWARD -i "eth0" -j DROP)"),
+            "-A FORWARD -i eth0 -j DROP");
+}
+
 TEST(RuleText, CanLeaveTheCommentOut) {
   const Policy policy =
       Read("*rmirror\n-A OUTPUT -m comment --comment x -j DROP\nCOMMIT\n");

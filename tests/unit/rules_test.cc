@@ -436,6 +436,8 @@ TEST(Rules, RefuseChainsThatCannotBeOne) {
   const std::string name(29, 'x');
   EXPECT_EQ(Complaint(":" + name + " -"),
             "'" + name + "' cannot be the name of a chain [:" + name + "]");
+  EXPECT_EQ(Complaint(":[1:2] -"),
+            "'[1:2]' cannot be the name of a chain [:[1:2]]");
   EXPECT_EQ(Complaint("-A OUTPUT -g WEB"),
             "there is no chain WEB to go to [WEB]");
   EXPECT_EQ(Complaint(":WEB -\n-A OUTPUT -j WEB -g WEB"),
