@@ -15,6 +15,9 @@
 #                  else that needs
 #   OVS_STAMP      what objects must wait for (order-only: their .deps know
 #                  which headers they really use)
+#
+# OVS_PARTS may be set, on the command line of make, to variables for Open
+# vSwitch's own make that have it build less than everything.
 
 OVS_CPPFLAGS = \
 	-I$(top_srcdir)/include \
@@ -74,7 +77,7 @@ ovs/Makefile: ovs-configure.args | ovs-source.stamp
 
 ovs-build.stamp: ovs-source.stamp ovs/Makefile
 	@echo "building Open vSwitch"
-	$(AM_V_at)+cd ovs && $(MAKE) all
+	$(AM_V_at)+cd ovs && $(MAKE) all $(OVS_PARTS)
 	@touch $@
 
 # The same without any of our changes, for tests that compare the two.
