@@ -145,6 +145,10 @@ class Datapath:
             host.close()
         self.switch.close()
 
+    def note(self, text):
+        """Adds 'text', such as what was measured, to the line of the test."""
+        self.notes.append(text)
+
     def alive(self):
         """Nothing but the kernel can die here."""
 
@@ -206,6 +210,7 @@ class Datapath:
             for match in self.matches))
 
     def reset(self):
+        self.notes = []
         self.flows("2")
         for host in self.hosts:
             host.tap.drain()

@@ -4,6 +4,7 @@ ovs-vswitchd would send can be sent.
 
 Numbers are read in linux/openvswitch.h and include/rmirror/netlink.h."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -38,6 +39,8 @@ def _enum(name):
             for member, number in members.items()}
 
 
+DP_CMD = _enum("ovs_datapath_cmd")
+DP = _enum("ovs_datapath_attr")
 FLOW_CMD = _enum("ovs_flow_cmd")
 FLOW = _enum("ovs_flow_attr")
 PACKET_CMD = _enum("ovs_packet_cmd")
@@ -109,6 +112,15 @@ def _family(name):
     return struct.unpack("=H", found[0][genl.CTRL_ATTR_FAMILY_ID])[0]
 
 
+def make_datapath(name):
+    """Makes a datapath, with the device 'name', in the network namespace of the
+    caller."""
+    with genl.Socket() as control:
+        control.request(_family(b"ovs_datapath"), DP_CMD["NEW"],
+                        bytes(4) + attribute(DP["NAME"], name.encode() + b"\0")
+                        + attribute(DP["UPCALL_PID"], bytes(4)))
+
+
 class Socket:
     """A socket for the datapath with the device 'name' in the network
     namespace of the caller."""
@@ -118,7 +130,9 @@ class Socket:
                                   genl.NETLINK_GENERIC)
         self.sock.bind((0, 0))
         self.sock.setsockopt(genl.SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 23)
+        # Not for those without privileges, who get few answers.
+        with contextlib.suppress(PermissionError):
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 23)
         self.flow_family = _family(b"ovs_flow")
         self.packet_family = _family(b"ovs_packet")
         self.datapath = struct.pack("=I", socket.if_nametoindex(name))
@@ -191,16 +205,43 @@ class Socket:
         key = attribute(FLOW["KEY"],
                         attribute(KEY["IN_PORT"], struct.pack("=I", port))
                         + attribute(KEY["ETHERNET"], bytes(12)))
-        self.sock.send(self.message(self.flow_family, FLOW_CMD["GET"], key))
-        actions = None
+        flow, = self._get(key)
+        return flow[FLOW["ACTIONS"]]
+
+    def dump(self):
+        """Returns the actions of all flows by the ports of those, which put()
+        made."""
+        found = {}
+        for flow in self._get(b"", genl.NLM_F_DUMP):
+            port = attributes(flow[FLOW["KEY"]])[KEY["IN_PORT"]]
+            found[struct.unpack("=I", port)[0]] = flow[FLOW["ACTIONS"]]
+        return found
+
+    def lists(self):
+        """Returns the actions of all flows, whatever these match."""
+        return [flow[FLOW["ACTIONS"]]
+                for flow in self._get(b"", genl.NLM_F_DUMP)
+                if FLOW["ACTIONS"] in flow]
+
+    def _get(self, payload, flags=0):
+        """Yields the attributes of each flow that is asked for."""
+        self.sock.send(self.message(self.flow_family, FLOW_CMD["GET"], payload,
+                                    flags))
         while True:
             data = self.sock.recv(1 << 17)
             while data:
                 size, kind = struct.unpack_from("=IH", data)
-                if kind == genl.NLMSG_ERROR:
+                if kind in (genl.NLMSG_ERROR, genl.NLMSG_DONE):
                     code = -struct.unpack_from("=i", data, 16)[0]
                     if code:
                         raise OSError(code, os.strerror(code))
-                    return actions
-                actions = attributes(data[24:size])[FLOW["ACTIONS"]]
+                    return
+                yield attributes(data[24:size])
                 data = data[(size + 3) & ~3:]
+
+    def delete(self):
+        """Deletes all flows."""
+        found = self.errors([self.message(self.flow_family, FLOW_CMD["DEL"],
+                                          b"")])
+        if found != [0]:
+            raise OSError(found[0], os.strerror(found[0]))
