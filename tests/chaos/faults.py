@@ -9,7 +9,6 @@ from typing import Callable
 import lab
 import pace
 import policies
-from lab import until
 
 TABLES = lab.TAP_TABLE, lab.EGRESS_TABLE
 INGRESS_KEY = "rmirror-ingress-table"

@@ -19,7 +19,7 @@ import json
 from typing import Callable, Optional
 
 import frames
-from lab import COLLECTOR2_MAC, TARGET, TARGET_B, UPLINK_MTU, equal, until
+from lab import COLLECTOR2_MAC, TARGET, TARGET_B, UPLINK_MTU, until
 
 FAR = "203.0.113.9"             # Behind a router.
 FAR_NETWORK = "203.0.113.0/24"

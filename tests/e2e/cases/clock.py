@@ -8,7 +8,7 @@ import time
 import breaks
 import frames
 from cases.daemon import ctl, daemon, mirrors, rule, status, write
-from lab import TARGET, check, equal, until
+from lab import check, equal, until
 from registry import case
 
 SLOW = 30.0

@@ -10,7 +10,7 @@ import time
 import breaks
 from cases.daemon import (ctl, daemon, log_of, log_size, mirrors, policy_text,
                           rule, status, write)
-from lab import TARGET, check, equal, until
+from lab import TARGET, equal, until
 from registry import case
 
 SLOW = 30.0
