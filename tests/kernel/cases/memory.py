@@ -2,63 +2,82 @@
 """Memory that cannot be allocated.  Debian's kernel has no fault injection;
 the debug flavour of scripts/uml has."""
 
+import collections
 import contextlib
 import os
 import select
 import socket
 import struct
 
+import genl
+import inputs
 import odp
 import wire
 from datapath import DATAPATH, ENGINE, SENSOR, SENSOR6, SERVER_IP, tiers
 from lab import Failure, check, equal, until
 from registry import case
 
-FAULTS = "/sys/kernel/debug/failslab"
+FAULTS = "/sys/kernel/debug"
+# What has allocations of a kind fail: those that cannot wait, of any size.
+KINDS = {"failslab": {"cache_filter": "N"},
+         "fail_page_alloc": {"min_order": 0, "ignore_gfp_highmem": "N"}}
+DROPS = genl.COUNTERS[genl.COUNTERS.index("no_route"):]
 
 
-def faults(**settings):
+def faults(kind="failslab", **settings):
     for name, value in settings.items():
-        with open(os.path.join(FAULTS, name.replace("_", "-")), "w",
+        with open(os.path.join(FAULTS, kind, name.replace("_", "-")), "w",
                   encoding="ascii") as file:
             file.write(str(value))
 
 
 @contextlib.contextmanager
-def failing(percent):
+def failing(kind, percent):
     """Makes that share of the allocations fail that cannot wait."""
-    faults(ignore_gfp_wait="Y", cache_filter="N", task_filter="N", verbose=0,
-           space=0, interval=1, times=-1, probability=percent)
+    faults(kind, ignore_gfp_wait="Y", task_filter="N", verbose=0, space=0,
+           interval=1, times=-1, probability=percent, **KINDS[kind])
     try:
         yield
     finally:
-        faults(probability=0)
+        faults(kind, probability=0)
 
 
 @case("while allocations fail no original is lost, and each missing copy is counted", 60)
 @tiers(*ENGINE)
 def datagrams(bench):
-    if not os.path.exists(FAULTS):
+    if not os.path.exists(FAULTS + "/failslab"):
         return "skipped: this kernel has no fault injection"
     bench.addresses()
+    total = collections.Counter()
     try:
-        for length in 60, 0:
-            one_length(bench, length)
+        for kind in KINDS:
+            for _ in inputs.rounds(1):
+                for target, length, size in ((SENSOR, 60, 1000),
+                                             (SENSOR, 0, 1000),
+                                             # In two fragments each.
+                                             (SENSOR, 0, 1472),
+                                             (SENSOR6, 0, 1472)):
+                    total.update(one_kind(bench, kind, target, length, size))
     finally:
         for host in bench.client, bench.server:
             host.namespace.ip("addr flush dev eth0", "link set eth0 mtu 9000")
             host.namespace.run("sysctl", "-qw",
                                "net.ipv6.conf.eth0.disable_ipv6=1")
+    bench.note("%d datagrams, %s" % (
+        sum(total.values()), ", ".join("%d %s" % (number, name)
+                                       for name, number in total.items())))
     return None
 
 
-def one_length(bench, length):
+def one_kind(bench, kind, target, length, size):
+    """Sends datagrams of 'size' bytes while allocations of 'kind' fail, and
+    returns what became of their copies with len='length' to 'target'."""
     # No packet socket may hold a copy of an original: its clone would have to
     # be allocated, and the original with it.
     for host in bench.client, bench.server:
         host.tap.close()
-    number = 3000
-    bench.flows(bench.mirror_action(SENSOR, length, key=3) + ",2")
+    number = 1000
+    bench.flows(bench.mirror_action(target, length, key=3) + ",2")
     with bench.server.namespace.entered():
         receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         receiver.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
@@ -72,11 +91,12 @@ def one_length(bench, length):
     until(lambda: select.select([receiver], [], [], 0)[0],
           "the first datagram has to arrive")
     receiver.recv(2000)
+    until(lambda: bench.counter("copies", key=3), "its copy has to be sent")
     before = {name: bench.counter(name, key=3)
-              for name in ("copies", "no_memory")}
-    with failing(30):
+              for name in ("copies", *DROPS)}
+    with failing(kind, 30):
         for index in range(number):
-            sender.send(index.to_bytes(4, "big") + bytes(1000))
+            sender.send(index.to_bytes(4, "big") + bytes(size - 4))
     got = []
 
     def arrived():
@@ -89,8 +109,10 @@ def one_length(bench, length):
     equal(got, list(range(number)), "datagrams that arrived")
     counted = {name: bench.counter(name, key=3) - value
                for name, value in before.items()}
-    check(counted["no_memory"] > number // 100,
-          "only %d copies failed for want of memory", counted["no_memory"])
+    if kind == "failslab":
+        check(counted["no_memory"] > number // 100,
+              "only %d copies failed for want of memory",
+              counted["no_memory"])
     equal(sum(counted.values()), number, "copies sent and lost")
     sender.close()
     receiver.close()
@@ -100,12 +122,13 @@ def one_length(bench, length):
     # What the sensor lost is no matter.
     with contextlib.suppress(OverflowError):
         bench.sensor.tap.drain()
+    return {name: value for name, value in counted.items() if value}
 
 
 @case("an action whose allocations fail, one after the other, is refused whole and leaves nothing behind", 60)
 @tiers("native")
 def flow_setup(bench):
-    if not os.path.exists(FAULTS):
+    if not os.path.exists(FAULTS + "/failslab"):
         return "skipped: this kernel has no fault injection"
     bench.flows("2")
     faults(ignore_gfp_wait="N", cache_filter="N", task_filter="N", verbose=0,

@@ -9,12 +9,15 @@ import pathlib
 import subprocess
 
 import frames
+import genl
+import inputs
 import wire
 from datapath import (DATAPATH, ENGINE, SENSOR, SENSOR6, tiers)
-from lab import Failure, check, copies_of, equal, originals
+from lab import Failure, check, copies_of, equal, originals, until
 from registry import case
 
 BEHIND = "203.0.113.9"
+DROPS = genl.COUNTERS[genl.COUNTERS.index("no_route"):]
 
 
 def mixture():
@@ -265,6 +268,103 @@ def bound(bench):
                 file.write(before)
             bench.flows("2")
             netlink.rmirror("FLUSH")
+
+
+# Sends numbered frames until it has read a line, and says how many.
+NUMBERED = """
+import select, socket, sys, time
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sock.bind(("eth0", 0))
+frame = bytes.fromhex(sys.argv[1])
+number = 0
+while number < 200000 and not select.select([sys.stdin], [], [], 0)[0]:
+    sock.send(frame + number.to_bytes(4, "big"))
+    number += 1
+    time.sleep(0.0002)
+print(number)
+"""
+
+
+def ways_to_fail(bench):
+    """Returns, by the reasons to drop copies to BEHIND, what brings each about
+    and what undoes it."""
+    ip = bench.switch.ip
+
+    def filters(what):
+        bench.switch.run("iptables-legacy", "-w", what, "OUTPUT", "-p", "gre",
+                         "-j", "DROP")
+    route = "203.0.113.0/24 via %s" % SENSOR
+    return {
+        "no_route": (lambda: ip("route del " + route),
+                     lambda: ip("route add " + route)),
+        "xmit": (lambda: filters("-A"), lambda: filters("-D")),
+        "too_big": (lambda: ip("link set wire mtu 600"),
+                    lambda: ip("link set wire mtu 1500")),
+        "link_down": (lambda: bench.sensor.namespace.ip("link set eth0 down"),
+                      lambda: bench.sensor.namespace.ip("link set eth0 up")),
+    }
+
+
+@case("whatever fails on the way under traffic, each original arrives, and each packet selected is a copy or a drop that is counted", 60)
+@tiers(*ENGINE)
+def under_traffic(bench):
+    action = bench.mirror_action(BEHIND, df=True, key=5)
+    bench.flows(action + ",2")
+    bench.switch.ip("route add 203.0.113.0/24 via %s" % SENSOR)
+    frame = frames.udp(700)
+    arrived = []
+
+    def counted(name):
+        # What arrives meanwhile has to fit the buffers.  The sensor's link goes
+        # down, which its socket tells.
+        arrived.extend(bench.server.tap.drain())
+        with contextlib.suppress(OverflowError, OSError):
+            bench.sensor.tap.drain()
+        return bench.counter(name, target=BEHIND, key=5)
+
+    def counts_on(name):
+        before = counted(name)
+        until(lambda: counted(name) > before, name + " has to be counted")
+
+    with bench.netlink() as netlink:
+        netlink.rmirror("RESET")
+    with bench.client.namespace.entered():
+        process = subprocess.Popen(
+            ["/usr/bin/python3", "-c", NUMBERED, frame.hex()], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for _ in inputs.rounds(2):
+            for reason, (fail, mend) in ways_to_fail(bench).items():
+                counts_on("copies")
+                fail()
+                try:
+                    counts_on(reason)
+                finally:
+                    mend()
+                if reason == "link_down":
+                    bench.uplink()
+        number = int(process.communicate("\n", timeout=60)[0])
+        arrived += bench.arrive()
+        equal(sorted(arrived),
+              [frame + index.to_bytes(4, "big") for index in range(number)],
+              "originals")
+        figures = {name: value for name, value in (
+            (name, counted(name)) for name in ("copies", *DROPS)) if value}
+        # The marker is a frame as well.
+        equal(sum(figures.values()), number + 1, "copies and drops: %s"
+              % figures)
+        bench.note("%d frames: %s" % (number, figures))
+    finally:
+        process.kill()
+        process.communicate()
+        with contextlib.suppress(Failure):
+            bench.switch.ip("route del 203.0.113.0/24")
+        bench.sensor.namespace.ip("link set eth0 up",
+                                  "addr replace %s/64 dev eth0 nodad"
+                                  % SENSOR6)
+        with bench.sensor.namespace.entered():
+            bench.sensor.tap = wire.Tap("eth0")
+        bench.uplink()
 
 
 @case("copies and their conntrack, marks and priorities are none of the original's")
