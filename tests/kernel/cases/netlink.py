@@ -2,11 +2,11 @@
 """The generic Netlink family of the engine."""
 
 import errno
-import os
 import struct
 
 import frames
 import genl
+import unprivileged
 from datapath import ENGINE, SENSOR, SENSOR6, tiers
 from lab import check, copies_of, equal
 from registry import case
@@ -187,24 +187,6 @@ def malformed(bench):
         equal(netlink.info()[0], 2, "sessions")
 
 
-def unprivileged(function):
-    """Returns what 'function' returns in a process without privileges."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-            os.write(writer, function().encode())
-        finally:
-            os._exit(0)         # pylint: disable=protected-access
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as file:
-        return file.read()
-
-
 @case("without CAP_NET_ADMIN sessions can be read but neither reset nor flushed")
 @tiers(*ENGINE)
 def permissions(bench):
@@ -222,7 +204,7 @@ def permissions(bench):
                     verdicts.append(errno.errorcode[error.errno])
         return " ".join(verdicts)
     with bench.switch.entered():
-        equal(unprivileged(attempt), "2 EPERM EPERM", "dump, reset and flush")
+        equal(unprivileged.run(attempt), "2 EPERM EPERM", "dump, reset and flush")
     with bench.netlink() as netlink:
         found = netlink.sessions(genl.session(SENSOR, 7, 9, 4, df=True))[0]
         equal(part(found, wanted[0]), wanted[0], "counters")
