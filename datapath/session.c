@@ -267,7 +267,7 @@ struct rmirror_session *rmirror_session_hold(struct rmirror_net *rnet,
 		    READ_ONCE(rmirror_max_sessions))
 			break;
 
-		spare = session_alloc(key, GFP_KERNEL | __GFP_NOWARN);
+		spare = session_alloc(key, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!spare)
 			break;
 	}
