@@ -136,6 +136,8 @@ def in_the_way(bench):
         bench.flows(",".join(
             bench.mirror_action(way.target, key=key, **way.fields)
             for key, way in enumerate(ways, 1)) + ",2")
+        with bench.netlink() as netlink:
+            netlink.rmirror("FLUSH")    # Sessions of other tests.
         # The first finds a session's neighbour failed.
         bench.mirror([frames.udp()])
         with bench.netlink() as netlink:
