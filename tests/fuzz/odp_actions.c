@@ -60,10 +60,12 @@ odp_actions_are_faithful(const struct nlattr *actions, size_t len)
     NL_ATTR_FOR_EACH (a, left, actions, len) {
         size_t size = nl_attr_get_size(a);
 
+        if (a->nla_type != nl_attr_type(a)) {
+            return false;       /* Flags, of which nobody takes notice. */
+        }
         switch (nl_attr_type(a)) {
         case OVS_ACTION_ATTR_OUTPUT:
         case OVS_ACTION_ATTR_METER:
-        case OVS_ACTION_ATTR_RECIRC:
         case OVS_ACTION_ATTR_TRUNC:
             if (size != sizeof(uint32_t)) {
                 return false;

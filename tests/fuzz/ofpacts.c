@@ -21,6 +21,14 @@ ofpacts_are_faithful(const struct ofpact *ofpacts, size_t len)
             && a->type != OFPACT_CONJUNCTION) {
             return false;
         }
+        /* These are parsed, but no switch takes them. */
+        if (a->type == OFPACT_OUTPUT) {
+            ofp_port_t port = ofpact_get_OUTPUT(a)->port;
+
+            if (port == OFPP_NONE || port == OFPP_UNSET) {
+                return false;
+            }
+        }
     }
     return true;
 }

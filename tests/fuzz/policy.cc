@@ -49,7 +49,7 @@ std::string Compile(const Policy& policy) {
   std::string text;
   const MeterNumbers meters = NumberMeters(tap.meters);
   for (const Meter& meter : tap.meters) {
-    text += FormatMeter(meter, meters.at(meter.rule)) + "\n";
+    text += FormatMeter(meter, meters.at(meter.id)) + "\n";
   }
   for (const Flow& flow : tap.flows) {
     text += FormatFlow(flow, TapTables(), meters) + "\n";
@@ -91,7 +91,7 @@ void Test(const std::string& text) {
   RequireMessages(source, diagnostics);
 
   const CheckedPolicy checked =
-      CheckPolicy({{"policy", text}, {}}, kFewFlows);
+      CheckPolicy({{"policy", text}, {}}, {kFewFlows, {}});
   REQUIRE(checked.policy.has_value() || !checked.messages.empty());
   if (diagnostics.HasErrors()) {
     REQUIRE(!checked.policy);
