@@ -4,12 +4,14 @@
 # is configured for clang and its sanitizers.
 
 fuzz_targets = \
+	tests/fuzz/fuzz-daemon-answers \
 	tests/fuzz/fuzz-datapath-actions \
 	tests/fuzz/fuzz-ipset \
 	tests/fuzz/fuzz-iptables-save \
 	tests/fuzz/fuzz-kernel-replies \
 	tests/fuzz/fuzz-openflow-actions \
 	tests/fuzz/fuzz-ovs-ofctl-actions \
+	tests/fuzz/fuzz-packet \
 	tests/fuzz/fuzz-policy \
 	tests/fuzz/fuzz-rmirror-attribute
 EXTRA_PROGRAMS += $(fuzz_targets)
@@ -33,6 +35,14 @@ tests_fuzz_libfuzz_la_SOURCES = \
 	tests/fuzz/text.h
 $(tests_fuzz_libfuzz_la_OBJECTS): | $(OVS_STAMP)
 fuzz_libs = tests/fuzz/libfuzz.la $(OVS_LIBS)
+
+tests_fuzz_fuzz_daemon_answers_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_daemon_answers_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_daemon_answers_SOURCES = \
+	controller/daemon_client.cc \
+	tests/fuzz/daemon_answers.cc
+tests_fuzz_fuzz_daemon_answers_LDADD = controller/libpolicy.la $(fuzz_libs)
+$(tests_fuzz_fuzz_daemon_answers_OBJECTS): | $(OVS_STAMP)
 
 tests_fuzz_fuzz_datapath_actions_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_datapath_actions_LDFLAGS = $(fuzz_ldflags)
@@ -72,6 +82,15 @@ tests_fuzz_fuzz_ovs_ofctl_actions_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_ovs_ofctl_actions_SOURCES = tests/fuzz/ovs_ofctl_actions.c
 tests_fuzz_fuzz_ovs_ofctl_actions_LDADD = $(fuzz_libs)
 $(tests_fuzz_fuzz_ovs_ofctl_actions_OBJECTS): | $(OVS_STAMP)
+
+tests_fuzz_fuzz_packet_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_packet_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_packet_SOURCES = tests/fuzz/packet.cc
+tests_fuzz_fuzz_packet_LDADD = \
+	controller/libpackets.la \
+	controller/libpolicy.la \
+	$(fuzz_libs)
+$(tests_fuzz_fuzz_packet_OBJECTS): | $(OVS_STAMP)
 
 tests_fuzz_fuzz_policy_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_policy_LDFLAGS = $(fuzz_ldflags)
