@@ -454,6 +454,7 @@ def long_way(bench):
     rules = ["ip6tables-legacy", "-w"]
     sent = frames.mixture()
     wanted = [frame[:60] for frame in sent]
+    bench.without_filters()
     bench.flows(bench.mirror_action(SENSOR6, 60) + ",2")
     with sent_long_way() as count:
         copies_of(bench.mirror(sent), wanted)

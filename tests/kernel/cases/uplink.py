@@ -83,6 +83,7 @@ def check_all(bench, direct, target=SENSOR):
 @case("copies go straight to a device that has nothing but a driver")
 @tiers(*ENGINE)
 def direct(bench):
+    bench.without_filters()
     for target in SENSOR, SENSOR6:
         check_all(bench, True, target)
 
