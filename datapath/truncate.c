@@ -5,7 +5,8 @@
  * nothing had happened.
  *
  * The checksum of the transport header in a copy is:
- *  - as it stands in the frame, if the frame has it;
+ *  - as it stands in the frame, if the frame has it, or if what is left to the
+ *    device is no checksum of what is behind the Ethernet header;
  *  - computed, if that is left to the device (CHECKSUM_PARTIAL, as always with
  *    GSO) and the copy is whole;
  *  - that of the pseudo header with this packet's length, uninverted, if it is
@@ -135,8 +136,12 @@ struct sk_buff *rmirror_copy(const struct sk_buff *skb, unsigned int keep,
 		return NULL;
 	data = __skb_put(copy, keep);
 
+	/* A checksum that begins in the Ethernet header is nonsense that a guest
+	 * has asked for; before it, if a header has been taken away, too.
+	 */
 	if (skb->ip_summed != CHECKSUM_PARTIAL ||
-	    keep < vlan_hlen + skb->len) {
+	    keep < vlan_hlen + skb->len ||
+	    unlikely(skb_checksum_start_offset(skb) < ETH_HLEN)) {
 		if (copy_start(skb, data, keep))
 			goto err;
 		return copy;

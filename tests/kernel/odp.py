@@ -155,18 +155,22 @@ class Socket:
                            genl.NLM_F_REQUEST | genl.NLM_F_ACK | flags,
                            self.sequence, 0) + body
 
-    def put(self, port, actions, probe=False, new=False):
-        """Returns the request for a flow for all that enters by 'port', in the
-        place of the one there is unless it has to be 'new'.  A probe only asks
-        whether it is possible."""
+    def put(self, port, actions, probe=False, new=False, label=None):
+        """Returns the request for a flow for all that enters by 'port', or for
+        MPLS whose first four bytes are 'label', in the place of the one there is
+        unless it has to be 'new'.  A probe only asks whether it is possible."""
+        key = attribute(KEY["IN_PORT"], struct.pack("=I", port))
+        mask = attribute(KEY["IN_PORT"], b"\xff" * 4)
+        key += attribute(KEY["ETHERNET"], bytes(12))
+        mask += attribute(KEY["ETHERNET"], bytes(12))
+        if label is not None:
+            key += (attribute(KEY["ETHERTYPE"], b"\x88\x47")
+                    + attribute(KEY["MPLS"], label))
+            mask += (attribute(KEY["ETHERTYPE"], b"\xff" * 2)
+                     + attribute(KEY["MPLS"], b"\xff" * 4))
         return self.message(
             self.flow_family, FLOW_CMD["NEW"],
-            attribute(FLOW["KEY"],
-                      attribute(KEY["IN_PORT"], struct.pack("=I", port))
-                      + attribute(KEY["ETHERNET"], bytes(12)))
-            + attribute(FLOW["MASK"],
-                        attribute(KEY["IN_PORT"], b"\xff" * 4)
-                        + attribute(KEY["ETHERNET"], bytes(12)))
+            attribute(FLOW["KEY"], key) + attribute(FLOW["MASK"], mask)
             + attribute(FLOW["ACTIONS"], actions)
             + (attribute(FLOW["PROBE"], b"") if probe else b""),
             NLM_F_CREATE if new else 0)

@@ -48,6 +48,10 @@ def datagrams(bench):
     if not os.path.exists(FAULTS + "/failslab"):
         return "skipped: this kernel has no fault injection"
     bench.addresses()
+    # Nobody is to send anything else: MLD, for example.
+    for host in bench.client, bench.server:
+        host.namespace.run("sysctl", "-qw",
+                           "net.ipv6.conf.eth0.disable_ipv6=1")
     total = collections.Counter()
     try:
         for kind in KINDS:
@@ -61,8 +65,6 @@ def datagrams(bench):
     finally:
         for host in bench.client, bench.server:
             host.namespace.ip("addr flush dev eth0", "link set eth0 mtu 9000")
-            host.namespace.run("sysctl", "-qw",
-                               "net.ipv6.conf.eth0.disable_ipv6=1")
     bench.note("%d datagrams, %s" % (
         sum(total.values()), ", ".join("%d %s" % (number, name)
                                        for name, number in total.items())))

@@ -7,15 +7,17 @@ import random
 import struct
 
 import frames
-from datapath import ENGINE, SENSOR, tiers
+import odp
+import wire
+from datapath import DATAPATH, ENGINE, SENSOR, tiers
 from frames import IP, IPv6, Ether, Raw, TCP, UDP
 from lab import check, equal
 from registry import case
 from scapy.layers.inet import IPOption_NOP
 from scapy.layers.inet6 import IPv6ExtHdrHopByHop
 from scapy.layers.l2 import Dot1AD, Dot1Q
-from virtual import (GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP, Guest,
-                     partial)
+from virtual import (GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP,
+                     NEEDS_CSUM, PORT, Guest, partial)
 
 
 def filler(size):
@@ -180,6 +182,61 @@ def unfinished(bench):
                   [bytes(packet).hex()], "%s: originals" % name)
             equal([copy.frame.hex() for copy in bench.collected()],
                   [frame.hex() for frame in packets], "%s: copies" % name)
+
+
+@case("a checksum that is to begin in a header which is taken away is not made")
+@tiers("native")
+def begins_before(bench):
+    inner = bytes(udp(100))
+    label = struct.pack("!I", 5 << 12 | 0x140)
+    frame = inner[:12] + b"\x88\x47" + label + inner[14:]
+    with Guest(bench) as guest:
+        bench.flows("2")
+        bench.dpctl("add-flow", DATAPATH, "in_port(%d),eth(),eth_type(0x%04x)"
+                    % (PORT, wire.ETH_P_MARKER), "2")
+        with bench.switch.entered():
+            flows = odp.Socket(DATAPATH)
+        with flows:
+            equal(flows.errors([flows.put(
+                PORT, odp.action("POP_MPLS", b"\x08\x00")
+                + odp.rmirror(odp.target(SENSOR)), new=True, label=label)]),
+                  [0], "errors")
+        # In the addresses, in the label, and behind it.
+        for start in 0, 3, 12, 14, 17, 18:
+            guest.send(frame, struct.pack("=BBHHHH", NEEDS_CSUM, GSO_NONE, 0, 0,
+                                          start, 16))
+            equal(bench.arrive(guest), [], "originals, which are dropped")
+            found = [copy.frame for copy in bench.collected()]
+            equal([len(copy) for copy in found], [len(inner)],
+                  "lengths of copies with a checksum from %d" % start)
+            where = max(0, start - 4) + 16
+            equal(found[0][:where] + found[0][where + 2:],
+                  inner[:where] + inner[where + 2:],
+                  "copy with a checksum from %d" % start)
+
+
+@case("a checksum that is to begin in the Ethernet header costs no copy")
+@tiers(*ENGINE)
+def begins_early(bench):
+    frame = bytes(udp(100))
+    with Guest(bench) as guest:
+        for tag, size in ("", 0), ("push_vlan(vid=5,pcp=1),", 4):
+            guest.flows("%s%s,2" % (tag, bench.mirror_action(SENSOR)))
+            for start in 0, 3, 11, 12, 13, 14, 34:
+                guest.send(frame, struct.pack("=BBHHHH", NEEDS_CSUM, GSO_NONE,
+                                              0, 0, start, 16))
+                packets = bench.arrive(guest)
+                equal([len(packet) for packet in packets], [len(frame) + size],
+                      "lengths of originals")
+                found = [copy.frame for copy in bench.collected()]
+                where = start + size + 16
+                if start < 14:
+                    found, packets = ([bytes(one[:where] + one[where + 2:])
+                                       for one in both]
+                                      for both in (found, packets))
+                equal([one.hex() for one in found],
+                      [one.hex() for one in packets],
+                      "copies with a checksum from %d" % start)
 
 
 @case("super-packets that are not what they claim do no harm", 40)
