@@ -80,6 +80,13 @@ def gso(length, case="IPv4", column="value"):
             for tier in ("native", "vport", "composed", "stock")]
 
 
+def clock(frame, length, case="frames"):
+    """Returns the fields of the rows of all tiers."""
+    return [{"bench": "clock", "tier": tier, "frame_bytes": frame,
+             "len": length, "case": case, "column": "ratio"}
+            for tier in ("native", "vport", "composed", "stock")]
+
+
 def userspace(frame, length, targets=1, case="IPv4"):
     fields = {"bench": "userspace", "frame_bytes": frame, "len": length,
               "targets": targets, "case": case}
@@ -151,6 +158,13 @@ CHARTS = [
          "speed of iperf3 with a mirror of all packets, len=96, divided by that"
          " without", TIERS, {
              "iperf3": gso(96, "iperf3", "ratio"),
+         }),
+    Bars("clock", "What a mirrored packet costs by the clock",
+         "time for a packet with a mirror, divided by that without one", TIERS, {
+             "60-byte frame\nlen=96": clock(60, 96),
+             "1500-byte frame\nlen=96": clock(1500, 96),
+             "1500-byte frame\nlen=mtu": clock(1500, "mtu"),
+             "9000-byte frame\nlen=96": clock(9000, 96),
          }),
     Bars("userspace", "What a mirrored packet costs the userspace datapath",
          "instructions of ovs-vswitchd beyond forwarding it",

@@ -49,37 +49,52 @@ def mirrored(frames, tiers):
             + [(0, LARGE_MTU)]]
 
 
-def modules(options):
-    """Returns the folder of the kernel modules, which are built first unless
-    the user has named one."""
-    if options.modules:
+def modules(options, uml=False):
+    """Returns the folder of the kernel modules, for User-Mode Linux if 'uml'
+    says so, which are built first unless the user has named one."""
+    if options.modules and not uml:
         return options.modules
     build = str(options.controller_build)
     environment = dict(os.environ, BUILDDIR=build)
-    subprocess.run([str(VM), "build"], env=environment, check=True)
-    kdir = lab.run([str(VM), "kdir"], env=environment).strip()
-    subprocess.run(["make", "-s", "-C", build, "datapath", "KDIR=" + kdir,
-                    "LINUX_SOURCE=installed"], stdout=subprocess.DEVNULL,
-                   check=True)
-    return options.controller_build / "modules"
+    vm = [str(VM.with_name("uml")), "%s", "fast"] if uml else [str(VM), "%s"]
+    subprocess.run([word.replace("%s", "build") for word in vm],
+                   env=environment, check=True, stdout=sys.stderr)
+    kdir = lab.run([word.replace("%s", "kdir") for word in vm],
+                   env=environment).strip()
+    if uml:
+        made = options.controller_build / "modules-uml"
+        words = ["-C", str(VM.parent.parent / "datapath"), "ARCH=um",
+                 "LINUX_SOURCE=%s/source" % kdir, "BUILD=%s" % made]
+    else:
+        made = options.controller_build / "modules"
+        words = ["-C", build, "datapath", "LINUX_SOURCE=installed"]
+    subprocess.run(["make", "-s", *words, "KDIR=" + kdir],
+                   stdout=subprocess.DEVNULL, check=True)
+    return made
 
 
-def guest(options, directory, cases, *words, icount=True, program="guest"):
+def guest(options, directory, cases, *words, icount=True, uml=False,
+          program="guest"):
     """Starts a guest that measures 'cases' by 'program'; its clock counts
-    instructions if 'icount' says so.  Returns the process and the folder of its
+    instructions if 'icount' says so, and is the machine's in User-Mode Linux,
+    which it is if 'uml' says so.  Returns the process and the folder of its
     results."""
     directory = pathlib.Path(directory)
     path = directory / "cases"
     path.write_text(json.dumps(cases), encoding="utf-8")
     out = directory / "out"
     environment = dict(os.environ, BUILDDIR=str(options.controller_build))
+    if uml:
+        boot = [str(VM.with_name("uml")), "run", "fast"]
+    else:
+        boot = [str(VM), "run", *(["--icount"] if icount else []),
+                "--monitor", str(directory / "monitor")]
     process = subprocess.Popen(
-        [str(VM), "run", *(["--icount"] if icount else []),
-         "--modules", str(modules(options)),
+        [*boot, "--modules", str(modules(options, uml)),
          "--ovs", str(options.ovs_build), "--controller",
          str(options.controller_build), "--out", str(out), "--time",
-         str(LIMIT), "--monitor", str(directory / "monitor"),
-         str(VM.parent.parent / "bench" / program), *words, str(path)],
+         str(LIMIT), str(VM.parent.parent / "bench" / program), *words,
+         str(path)],
         env=environment, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return process, out

@@ -50,11 +50,11 @@ def finished(frame, left):
     return written(frame, left.start + left.offset, value or 0xffff)
 
 
-def network(frame):
+def network(frame, most_tags=MOST_TAGS):
     """Returns the Ethertype behind the tags of 'frame' and the offset of what
     is behind that; None if 'frame' ends before, or has too many tags."""
     offset = 12
-    for _ in range(MOST_TAGS + 1):
+    for _ in range(most_tags + 1):
         if len(frame) < offset + 2:
             return None
         kind = struct.unpack_from("!H", frame, offset)[0]
@@ -157,8 +157,9 @@ def is_loop(frame, targets):
     """Tells whether 'frame' is GRE/TEB to or from one of 'targets', at any
     depth, so that there must be no copy of it."""
     addresses = {ipaddress.ip_address(target).packed for target in targets}
-    for _ in range(MOST_FRAMES):
-        found = network(frame)
+    for depth in range(MOST_FRAMES):
+        # The kernel keeps the first tag beside the frame.
+        found = network(frame, MOST_TAGS + (depth == 0))
         if found is None:
             return False
         kind, offset = found

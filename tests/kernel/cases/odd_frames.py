@@ -426,6 +426,22 @@ def batch(judge, way, rng, target, length):
     equal(counted["loop"], loops, "loops counted")
 
 
+def left_to_do(sent, packet):
+    """Returns what may be left to a device of 'packet', which the kernel has
+    made of a super-packet that is not what it says: the checksum of TCP, if the
+    one that the header speaks of is none."""
+    start, offset = struct.unpack("=HH", sent.header[6:])
+    tcp = layer4_of(packet)
+    return [expected.Unfinished(start, offset)] + ([tcp] if tcp else [])
+
+
+def blanked(frame, places):
+    """Returns 'frame' with zeros where anything may be."""
+    for begin, end in places:
+        frame = (frame[:begin] + bytes(end - begin) + frame[end:])[:len(frame)]
+    return frame
+
+
 def broken_batch(judge, way, rng, target, length):
     """Sends super-packets that are not what they say."""
     judge.flows(way, target, length)
@@ -443,13 +459,13 @@ def broken_batch(judge, way, rng, target, length):
             equal(copies[number], [], what + "copies of too many packets")
             judge.figures["of too many packets"] += 1
             continue
-        start, offset = struct.unpack("=HH", one.header[6:])
-        left = expected.Unfinished(start, offset)
-        equal([without(copy, expected.unknown(left, most, len(packet)))
-               for copy, packet in zip(copies[number], plain[number])],
-              [without(wire.cut(packet, most),
-                       expected.unknown(left, most, len(packet)))
-               for packet in plain[number]], what + "copies")
+        where = [[expected.unknown(left, most, len(packet))
+                  for left in left_to_do(one, packet)]
+                 for packet in plain[number]]
+        equal([blanked(*pair) for pair in zip(copies[number], where)],
+              [blanked(wire.cut(packet, most), places)
+               for packet, places in zip(plain[number], where)],
+              what + "copies")
         equal(len(copies[number]), len(plain[number]),
               what + "number of copies")
     equal(judge.counted()["copies"] - 1, sum(map(len, copies.values())),
@@ -547,6 +563,11 @@ def train(rng, addresses):
 @case("frames that the kernel has merged, in page fragments and in lists, have the copies of the wire", 60)
 @tiers(*ENGINE)
 def merged(bench):
+    if os.path.exists("/sys/kernel/debug/kmemleak"):
+        # With a mirror or without; what has the last pointer to it is known
+        # to kmemleak until copies are made.
+        return ("skipped: Linux 6.1 does not free the socket of a tap device "
+                "that has merged frames, and kmemleak complains")
     with judged(bench, (Merged,)) as (judge, (way,)):
         for rng in inputs.rounds(6):
             target = rng.choice((SENSOR, SENSOR6))
@@ -587,11 +608,16 @@ def merged(bench):
             judge.figures["super-packets"] += judge.counted()["expanded"]
         check(judge.figures["super-packets"] > judge.figures["frames"] / 100,
               "the kernel has merged hardly any")
+    return None
 
 
 def layer4_of(packet):
-    """Returns where the checksum of 'packet', of TCP or UDP, is."""
-    kind, offset = expected.network(packet)
+    """Returns where the checksum of 'packet', of TCP or UDP, is; None if it is
+    no IP packet."""
+    kind, offset = expected.network(packet) or (None, None)
+    if (kind not in (wire.ETH_P_IP, wire.ETH_P_IPV6)
+            or len(packet) < offset + 40):
+        return None
     if kind == wire.ETH_P_IP:
         proto, start = packet[offset + 9], offset + (packet[offset] & 15) * 4
     else:
