@@ -56,11 +56,11 @@ def modules(options, uml=False):
         return options.modules
     build = str(options.controller_build)
     environment = dict(os.environ, BUILDDIR=build)
-    vm = [str(VM.with_name("uml")), "%s", "fast"] if uml else [str(VM), "%s"]
-    subprocess.run([word.replace("%s", "build") for word in vm],
-                   env=environment, check=True, stdout=sys.stderr)
-    kdir = lab.run([word.replace("%s", "kdir") for word in vm],
-                   env=environment).strip()
+    script = VM.with_name("uml") if uml else VM
+    flavour = ["fast"] if uml else []
+    subprocess.run([str(script), "build", *flavour], env=environment,
+                   check=True, stdout=sys.stderr)
+    kdir = lab.run([str(script), "kdir", *flavour], env=environment).strip()
     if uml:
         made = options.controller_build / "modules-uml"
         words = ["-C", str(VM.parent.parent / "datapath"), "ARCH=um",

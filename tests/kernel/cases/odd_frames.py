@@ -313,10 +313,11 @@ def by_number(found):
     return lists
 
 
-def without(frame, where):
-    """Returns 'frame' without what may be anything in it."""
-    begin, end = where
-    return frame[:begin] + frame[end:]
+def blanked(frame, places):
+    """Returns 'frame' with zeros where anything may be."""
+    for begin, end in places:
+        frame = (frame[:begin] + bytes(end - begin) + frame[end:])[:len(frame)]
+    return frame
 
 
 @contextlib.contextmanager
@@ -411,10 +412,10 @@ def batch(judge, way, rng, target, length):
             loops += 1
             continue
         wanted = [wire.cut(packet, most) for packet in packets]
-        where = [expected.unknown(one.left, most, len(packet))
+        where = [[expected.unknown(one.left, most, len(packet))]
                  for packet in packets]
-        equal([without(*pair) for pair in zip(copies[number], where)],
-              [without(*pair) for pair in zip(wanted, where)],
+        equal([blanked(*pair) for pair in zip(copies[number], where)],
+              [blanked(*pair) for pair in zip(wanted, where)],
               what + "copies")
         equal(len(copies[number]), len(wanted), what + "number of copies")
         n_copies += len(wanted)
@@ -433,13 +434,6 @@ def left_to_do(sent, packet):
     start, offset = struct.unpack("=HH", sent.header[6:])
     tcp = layer4_of(packet)
     return [expected.Unfinished(start, offset)] + ([tcp] if tcp else [])
-
-
-def blanked(frame, places):
-    """Returns 'frame' with zeros where anything may be."""
-    for begin, end in places:
-        frame = (frame[:begin] + bytes(end - begin) + frame[end:])[:len(frame)]
-    return frame
 
 
 def broken_batch(judge, way, rng, target, length):
@@ -597,11 +591,11 @@ def merged(bench):
             most = limit(length, target)
             for number, packets in sent.items():
                 wanted = [wire.cut(packet, most) for packet in packets]
-                where = [expected.unknown(layer4_of(packet), most, len(packet))
-                         for packet in packets]
-                equal([without(*pair)
+                where = [[expected.unknown(layer4_of(packet), most,
+                                           len(packet))] for packet in packets]
+                equal([blanked(*pair)
                        for pair in zip(copies[number], where)],
-                      [without(*pair) for pair in zip(wanted, where)],
+                      [blanked(*pair) for pair in zip(wanted, where)],
                       "copies with len=%s" % length)
                 equal(len(copies[number]), len(wanted), "number of copies")
                 judge.figures["frames"] += len(packets)
