@@ -64,27 +64,29 @@ class Lines:
 
 TIERS = [("native", True), ("vport", True), ("composed", True),
          ("stock output(max_len) or Mirror", False)]
+# The same in the records.
+RECORDED = "native", "vport", "composed", "stock"
 
 
 def copy(frame, length, targets=1, case="IPv4"):
     """Returns the fields of the rows of all tiers."""
     return [{"bench": "copy", "tier": tier, "frame_bytes": frame,
              "len": length, "targets": targets, "case": case}
-            for tier in ("native", "vport", "composed", "stock")]
+            for tier in RECORDED]
 
 
 def gso(length, case="IPv4", column="value"):
     """Returns the fields of the rows of all tiers."""
     return [{"bench": "gso", "tier": tier, "len": length, "case": case,
              "column": column}
-            for tier in ("native", "vport", "composed", "stock")]
+            for tier in RECORDED]
 
 
 def clock(frame, length, case="frames"):
     """Returns the fields of the rows of all tiers."""
     return [{"bench": "clock", "tier": tier, "frame_bytes": frame,
              "len": length, "case": case, "column": "ratio"}
-            for tier in ("native", "vport", "composed", "stock")]
+            for tier in RECORDED]
 
 
 def userspace(frame, length, targets=1, case="IPv4"):

@@ -24,7 +24,6 @@ constexpr int64_t kMaxInterval = 5000;
 constexpr int64_t kFresh = 1000;
 
 constexpr std::string_view kTier = "Remote mirror tier: ";
-constexpr const char* kUserspace = "userspace";
 
 struct MessageDestroy {
   void operator()(struct jsonrpc_msg* m) const { jsonrpc_msg_destroy(m); }
@@ -278,7 +277,7 @@ SessionReader::Ways SessionReader::KernelWays() const {
     const std::string& tier = tiers_.at(bridge);
     for (const auto& [name, target] : targets) {
       Way way;
-      if (!tier.empty() && tier != kUserspace && !ways.contains(name) &&
+      if (!tier.empty() && tier != kUserspaceTier && !ways.contains(name) &&
           FindKernelWay(target, &way)) {
         ways[name] = way;
       }
@@ -307,7 +306,8 @@ Json SessionReader::Report(const std::string& bridge,
     targets[FormatAddress(session.target)] = session.target;
   }
   targets_[bridge] = std::move(targets);
-  const Ways& ways = it->second == kUserspace ? userspace_ways_ : kernel_ways_;
+  const Ways& ways =
+      it->second == kUserspaceTier ? userspace_ways_ : kernel_ways_;
   for (Json& session : report["sessions"]) {
     const auto way = ways.find(session.at("target").get<std::string>());
     if (way != ways.end()) {

@@ -89,7 +89,7 @@ std::string JudgeHealth(const SessionCounters& recent) {
 const CountersByDatapath::value_type* FindDatapath(
     const CountersByDatapath& counters, const std::string& tier) {
   for (const auto& datapath : counters) {
-    if ((tier == "userspace") != datapath.first.starts_with("system@")) {
+    if ((tier == kUserspaceTier) != datapath.first.starts_with("system@")) {
       return &datapath;
     }
   }

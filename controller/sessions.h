@@ -33,6 +33,9 @@ struct DatapathCounters {
 // not there.
 using CountersByDatapath = std::map<std::string, DatapathCounters>;
 
+// The tier of a bridge of the userspace datapath, in what ovs-vswitchd says.
+inline constexpr const char* kUserspaceTier = "userspace";
+
 // The session in words of a policy: "192.0.2.9 --key 7".
 std::string NameSession(const Session& session);
 

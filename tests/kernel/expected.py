@@ -37,6 +37,12 @@ def ones_sum(data):
     return ~wire.internet_checksum(data) & 0xffff
 
 
+def pseudo_sum(addresses, proto, size):
+    """Returns what stands in a checksum field whose sum over 'size' bytes is left
+    to do.  'addresses' are source and destination, of either IP."""
+    return ones_sum(addresses + struct.pack("!II", size, proto))
+
+
 def written(frame, where, value, size="!H"):
     """Returns 'frame' with the number 'value' at 'where'."""
     data = struct.pack(size, value)

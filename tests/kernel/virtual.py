@@ -6,6 +6,7 @@ import fcntl
 import os
 import struct
 
+import expected
 import frames
 from datapath import DATAPATH
 from frames import IP, IPv6, TCP, UDP
@@ -76,15 +77,6 @@ class Guest:
             for match in self.bench.matches))
 
 
-def pseudo_sum(proto, src, dst, size):
-    """Returns what stands in a checksum field whose sum is left to do."""
-    data = src + dst + struct.pack("!II", size, proto)
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total
-
-
 def partial(packet, kind, size):
     """Returns 'packet' with its checksum left to do, and the header that says
     so and that it is to be cut into payloads of 'size' bytes."""
@@ -95,10 +87,9 @@ def partial(packet, kind, size):
     offset = 16 if layer is TCP else 6
     ip = packet[IP] if IP in packet else packet[IPv6]
     raw = bytes(ip)
-    src, dst = (raw[12:16], raw[16:20]) if IP in packet \
-        else (raw[8:24], raw[24:40])
-    struct.pack_into("!H", data, start + offset, pseudo_sum(
-        6 if layer is TCP else 17, src, dst, rest))
+    struct.pack_into("!H", data, start + offset, expected.pseudo_sum(
+        raw[12:20] if IP in packet else raw[8:40],
+        6 if layer is TCP else 17, rest))
     head = start + ((packet[TCP].dataofs or 5) * 4 if layer is TCP else 8)
     return bytes(data), struct.pack("=BBHHHH", NEEDS_CSUM, kind, head, size,
                                     start, offset)

@@ -161,8 +161,7 @@ def tcp_packet(rng, addresses, size):
         head = struct.pack("!IHBB16s16s", 6 << 28, len(tcp) & 0xffff, 6, 64,
                            ADDRESSES6[3], ADDRESSES6[4])
         kind, pair = b"\x86\xdd", head[8:40]
-    pseudo = expected.ones_sum(pair + struct.pack("!II", len(tcp), 6))
-    tcp = expected.written(tcp, 16, pseudo)
+    tcp = expected.written(tcp, 16, expected.pseudo_sum(pair, 6, len(tcp)))
     data = addresses + tags + kind + head
     return data + tcp, len(data)
 
@@ -546,10 +545,8 @@ def train(rng, addresses):
         head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), ident + i,
                            0x4000, 64, 17, 0, b"\x0a\0\0\1", b"\x0a\0\0\2")
         head = expected.written(head, 10, wire.internet_checksum(head))
-        pseudo = expected.ones_sum(head[12:20]
-                                   + struct.pack("!II", len(udp), 17))
-        frame = (addresses + b"\x08\x00" + head
-                 + expected.written(udp, 6, pseudo))
+        frame = (addresses + b"\x08\x00" + head + expected.written(
+            udp, 6, expected.pseudo_sum(head[12:20], 17, len(udp))))
         found.append(expected.finished(frame, expected.Unfinished(34, 6)))
     return found
 
