@@ -100,7 +100,8 @@ std::vector<FileWatch::Entry> FileWatch::FindEntries() const {
       if (name == ".") {
         continue;
       }
-      const std::string path = folder + (folder == "/" ? "" : "/") + name;
+      std::string path = folder;
+      path.append(folder == "/" ? "" : "/").append(name);
       struct stat status;
       const bool there = lstat(path.c_str(), &status) == 0;
       const bool is_link = there && S_ISLNK(status.st_mode);
@@ -119,7 +120,7 @@ std::vector<FileWatch::Entry> FileWatch::FindEntries() const {
       } else if (name == "..") {
         folder.resize(std::max<size_t>(folder.rfind('/'), 1));
       } else {
-        folder = path;
+        folder = std::move(path);
       }
     }
   }

@@ -217,7 +217,7 @@ FlowActions FlowBuilder::ActionsOf(const Stage& stage, size_t r) const {
     if (rule.matches.statistic) {
       copy.probability = rule.matches.statistic->probability;
     }
-    actions.push_back(std::move(copy));
+    actions.push_back(copy);
     if (more) {
       actions.push_back(Progress::kFinish);
     }

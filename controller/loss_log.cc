@@ -66,7 +66,7 @@ std::vector<LossEvent> LossLog::Look(const json& report, int64_t now) {
   const int64_t window = report.at("window").get<int64_t>() * 1000;
   std::map<std::string, Target> targets;  // Those that the policy still has.
   const auto look = [&](const std::string& name, const std::string& what,
-                        Drops counted, const Drops& recent) {
+                        const Drops& counted, const Drops& recent) {
     auto node = targets_.extract(name);
     const bool is_new = node.empty();
     Target& target = targets[name];
@@ -80,7 +80,7 @@ std::vector<LossEvent> LossLog::Look(const json& report, int64_t now) {
     const auto name = session.at("session").get<std::string>();
     auto counted = session.at("drops").get<Drops>();
     counted.erase(kLoop);
-    look(name, "copies to " + name, std::move(counted),
+    look(name, "copies to " + name, counted,
          session.at("recent_drops").get<Drops>());
   }
   look(kNoSession, "copies for want of a session",

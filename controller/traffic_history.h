@@ -32,7 +32,7 @@ class TrafficHistory {
   // Milliseconds: how far it goes back, and what a point stands for, at least.
   // Who looks at the counters each kInterval, more or less, gets a point each
   // time.
-  static constexpr int64_t kWindow = 15 * 60 * 1000;
+  static constexpr int64_t kWindow = int64_t{15} * 60 * 1000;
   static constexpr int64_t kInterval = 5000;
   static constexpr int64_t kMinDuration = 4500;
   static constexpr size_t kMaxPoints = kWindow / kMinDuration;

@@ -38,6 +38,7 @@ NO_DATAPATH = {
     "SIGHUP makes the controller read its policy again",
     "a policy with an error is refused under traffic, and nothing changes",
     "ovs-rmirrorctl check says where a policy is wrong and accepts a right one",
+    "explain agrees with ofproto/trace",
     "explain reads captured packets as it reads their text",
     "every command of ovs-rmirrorctl that prints has JSON",
     "flows of others are left alone in tables that others use, too",
