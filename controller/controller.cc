@@ -345,27 +345,37 @@ void Controller::HandleState(const std::string& error,
   });
 }
 
+// Sets the program of the policy in force to that for a switch in `state`, and
+// `*tap` to its flows.  Returns why that is not possible, or an empty string.
+std::string Controller::Compile(const SwitchState& state, TapFlows* tap) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point began = Clock::now();
+  Diagnostics diagnostics;
+  loaded_->program =
+      BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
+  *tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
+                      options_.max_flows, &diagnostics);
+  tallies_.last_compile_seconds =
+      std::chrono::duration<double>(Clock::now() - began).count();
+  tallies_.compile_seconds += tallies_.last_compile_seconds;
+  tallies_.compilations++;
+  if (diagnostics.HasErrors()) {
+    return diagnostics.Sorted().front().what;
+  }
+  loaded_->dormant = tap->dormant;
+  return "";
+}
+
 // Sets `*changes` to what makes a switch in `state` as the policy says.
 // Returns why that is not possible, or an empty string.
 std::string Controller::Plan(const SwitchState& state, SwitchChanges* changes) {
   std::vector<SwitchFlow> wanted;
   TapFlows tap;
   if (loaded_) {
-    using Clock = std::chrono::steady_clock;
-    const Clock::time_point began = Clock::now();
-    Diagnostics diagnostics;
-    loaded_->program =
-        BuildStages(loaded_->policy, FindPriorities(state.flows), &diagnostics);
-    tap = CompileFlows(loaded_->policy, loaded_->program, state.ports,
-                       options_.max_flows, &diagnostics);
-    tallies_.last_compile_seconds =
-        std::chrono::duration<double>(Clock::now() - began).count();
-    tallies_.compile_seconds += tallies_.last_compile_seconds;
-    tallies_.compilations++;
-    if (diagnostics.HasErrors()) {
-      return diagnostics.Sorted().front().what;
+    const std::string compile_error = Compile(state, &tap);
+    if (!compile_error.empty()) {
+      return compile_error;
     }
-    loaded_->dormant = std::move(tap.dormant);
     LogDormantRules(state.ports);
   }
   MeterNumbers meters;
@@ -705,7 +715,8 @@ void Controller::Explain(const PacketQuestion& question, Done done) {
   });
 }
 
-// Has `answer` call `done` with what it makes of the switch's state.
+// Has `answer` call `done` with what it makes of the switch's state.  It finds
+// the policy in force compiled, also one that the switch is yet to get.
 void Controller::Answer(
     Done done, std::function<void(const SwitchState&, const Done&)> answer) {
   if (!connection_->IsConnected()) {
@@ -713,7 +724,12 @@ void Controller::Answer(
     return;
   }
   ReadState([this, done = std::move(done), answer = std::move(answer)](
-                const std::string& error, const SwitchState& state) {
+                const std::string& reading_error, const SwitchState& state) {
+    std::string error = reading_error;
+    if (error.empty() && loaded_ && !loaded_->IsCompiled()) {
+      TapFlows tap;
+      error = Compile(state, &tap);
+    }
     if (error.empty()) {
       answer(state, done);
     } else {
@@ -724,7 +740,7 @@ void Controller::Answer(
 
 // The rules in force and their counters; nothing if there is no policy.
 std::vector<ListedChain> Controller::ListChains() {
-  if (!loaded_ || !loaded_->IsCompiled()) {
+  if (!loaded_) {
     return {};
   }
   const Policy& policy = loaded_->policy;

@@ -110,8 +110,8 @@ class Controller {
     std::vector<size_t> dormant;
     std::shared_ptr<const std::vector<RuleLabels>> labels;  // If ever needed.
 
-    // Whether `program` is that of `policy`, which it is when the policy has
-    // been brought to a switch.
+    // Whether `program` is that of `policy`, which it is when a switch has
+    // been read since the policy was loaded.
     bool IsCompiled() const {
       return program.ids.size() == policy.rules.size();
     }
@@ -127,6 +127,7 @@ class Controller {
   int64_t TimeToReadCounters() const;
   void ReadCounters();
   void HandleState(const std::string& error, const SwitchState& state);
+  std::string Compile(const SwitchState& state, TapFlows* tap);
   std::string Plan(const SwitchState& state, SwitchChanges* changes);
   std::string CanonicalizeUnknown(const std::vector<SwitchFlow>& found,
                                   std::vector<SwitchFlow>* wanted) const;

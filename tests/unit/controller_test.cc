@@ -835,6 +835,27 @@ TEST_F(ControllerTest, ListsRulesAsJson) {
   EXPECT_EQ(rule["action"], "rmirror(target=192.0.2.9,len=96)");
 }
 
+TEST_F(ControllerTest, ListsAndSavesAPolicyThatTheSwitchDoesNotHaveYet) {
+  Load(kTo9);
+  Flow("192.0.2.9").packets = 7;
+  const auto ignore = [](bool, const std::string&) {};
+  controller_->Load(Read("-A PREROUTING -i eth7 -j RMIRROR --target "
+                         "192.0.2.10\n" +
+                         kTo9),
+                    ignore);
+  const nlohmann::json rules = ListRules();
+  ASSERT_EQ(rules.size(), 2u);
+  EXPECT_EQ(rules[0]["dormant"], true);
+  EXPECT_EQ(rules[1]["packets"], 7u);
+
+  controller_->Load(Read(kTo10), ignore);
+  const auto [good, text] = Finish([&](Controller::Done done) {
+    controller_->Save(false, std::move(done));
+  });
+  EXPECT_TRUE(good);
+  EXPECT_NE(text.find(kTo10), std::string::npos) << text;
+}
+
 TEST_F(ControllerTest, TellsWhatTheSwitchRefusesAndTriesAgain) {
   switch_->refusal = "no";
   EXPECT_EQ(Load(kTo9), std::make_pair(false, std::string("br0: no\n")));
