@@ -457,19 +457,35 @@ std::string BridgeArgument(int argc, const char** argv) {
   return argc > 1 ? argv[argc - 1] : "";
 }
 
-// Whether the first word of a command is the option `name`, or `short_name`.
-bool HasOption(int argc, const char** argv, const std::string& name,
-               const std::string& short_name = "") {
-  return argc > 1 && (argv[1] == name || argv[1] == short_name);
+// The words of a command, "[OPTION] [BRIDGE]".
+struct OptionAndBridge {
+  bool option = false;
+  std::string bridge;
+};
+
+// Reads the words of a command whose option has these names.  If they are
+// others, answers so and returns nothing.
+std::optional<OptionAndBridge> TakeOptionAndBridge(
+    struct unixctl_conn* conn, int argc, const char** argv,
+    const std::set<std::string>& option) {
+  const bool has_option = argc > 1 && option.contains(argv[1]);
+  if (argc - has_option > 2) {
+    const std::string error =
+        std::string("\"") + argv[1] + "\" is no option of " + argv[0] + "\n";
+    unixctl_command_reply_error(conn, error.c_str());
+    return std::nullopt;
+  }
+  return OptionAndBridge{has_option,
+                         BridgeArgument(argc - has_option, argv + has_option)};
 }
 
 // save [-c] [BRIDGE]
 void ReplySave(struct unixctl_conn* conn, int argc, const char** argv,
                void* aux) {
-  const bool with_counters = HasOption(argc, argv, "--counters", "-c");
-  BridgesOf(aux).Save(
-      BridgeArgument(argc - with_counters, argv + with_counters), with_counters,
-      ReplyTo(conn));
+  if (const auto words =
+          TakeOptionAndBridge(conn, argc, argv, {"--counters", "-c"})) {
+    BridgesOf(aux).Save(words->bridge, words->option, ReplyTo(conn));
+  }
 }
 
 // explain [--json] [--output=PORT]... PACKET [BRIDGE]
@@ -503,9 +519,9 @@ void ReplyExplain(struct unixctl_conn* conn, int argc, const char** argv,
 // status [--json] [BRIDGE]
 void ReplyStatus(struct unixctl_conn* conn, int argc, const char** argv,
                  void* aux) {
-  const bool as_json = HasOption(argc, argv, "--json");
-  BridgesOf(aux).Status(BridgeArgument(argc - as_json, argv + as_json), as_json,
-                        ReplyTo(conn));
+  if (const auto words = TakeOptionAndBridge(conn, argc, argv, {"--json"})) {
+    BridgesOf(aux).Status(words->bridge, words->option, ReplyTo(conn));
+  }
 }
 
 void RegisterCommands(MirroredBridges* bridges, bool* exiting) {
