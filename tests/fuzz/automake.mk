@@ -4,8 +4,10 @@
 # is configured for clang and its sanitizers.
 
 fuzz_targets = \
+	tests/fuzz/fuzz-control-commands \
 	tests/fuzz/fuzz-daemon-answers \
 	tests/fuzz/fuzz-datapath-actions \
+	tests/fuzz/fuzz-http-request \
 	tests/fuzz/fuzz-ipset \
 	tests/fuzz/fuzz-iptables-save \
 	tests/fuzz/fuzz-kernel-replies \
@@ -36,6 +38,17 @@ tests_fuzz_libfuzz_la_SOURCES = \
 $(tests_fuzz_libfuzz_la_OBJECTS): | $(OVS_STAMP)
 fuzz_libs = tests/fuzz/libfuzz.la $(OVS_LIBS)
 
+tests_fuzz_fuzz_control_commands_CPPFLAGS = $(fuzz_cppflags) $(METRICS_CFLAGS)
+# The daemon waits for no disk.
+tests_fuzz_fuzz_control_commands_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=fsync
+tests_fuzz_fuzz_control_commands_SOURCES = tests/fuzz/control_commands.cc
+tests_fuzz_fuzz_control_commands_LDADD = \
+	controller/libcontroller.la \
+	controller/libpackets.la \
+	controller/libpolicy.la \
+	$(fuzz_libs)
+$(tests_fuzz_fuzz_control_commands_OBJECTS): | $(OVS_STAMP)
+
 tests_fuzz_fuzz_daemon_answers_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_daemon_answers_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_daemon_answers_SOURCES = \
@@ -49,6 +62,18 @@ tests_fuzz_fuzz_datapath_actions_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_datapath_actions_SOURCES = tests/fuzz/datapath_actions.c
 tests_fuzz_fuzz_datapath_actions_LDADD = $(fuzz_libs)
 $(tests_fuzz_fuzz_datapath_actions_OBJECTS): | $(OVS_STAMP)
+
+tests_fuzz_fuzz_http_request_CPPFLAGS = $(fuzz_cppflags) $(METRICS_CFLAGS)
+# Its time and its clients are its own; the long name is that of
+# std::chrono::steady_clock::now().
+tests_fuzz_fuzz_http_request_LDFLAGS = $(fuzz_ldflags) \
+	-Wl,--wrap=poll,--wrap=_ZNSt6chrono3_V212steady_clock3nowEv
+tests_fuzz_fuzz_http_request_SOURCES = tests/fuzz/http_request.cc
+tests_fuzz_fuzz_http_request_LDADD = \
+	controller/libpolicy.la \
+	$(fuzz_libs) \
+	$(METRICS_LIBS)
+$(tests_fuzz_fuzz_http_request_OBJECTS): | $(OVS_STAMP)
 
 tests_fuzz_fuzz_ipset_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_ipset_LDFLAGS = $(fuzz_ldflags)
