@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much random input the tests make, and from which seed.
+"""How much random input the tests make, from which seed, and for how long the
+test under load sends.
 
 A test with random input makes it in rounds, each from a generator of its own.
 "run --times N" has N times as many rounds; the same "--seed" makes the same
@@ -9,6 +10,7 @@ import random
 
 times = 1
 seed = 1
+seconds = 8
 # The round that is being made, or None.
 current = None
 
