@@ -4,13 +4,17 @@
 import dataclasses
 import signal
 import socket
+import subprocess
 from typing import Callable
 
 import lab
+import labs
 import pace
 import policies
 
 TABLES = lab.TAP_TABLE, lab.EGRESS_TABLE
+TIERS = "userspace", "native", "vport"
+KERNEL = "native", "vport"
 INGRESS_KEY = "rmirror-ingress-table"
 EGRESS_KEY = "rmirror-egress-table"
 
@@ -30,6 +34,10 @@ class Fault:
     # Whether copies, or originals as well, may get lost while it is broken.
     loses_copies: bool = False
     loses_originals: bool = False
+    # Whether a datapath that forwards alone has its flows until it is mended,
+    # and so loses nothing before.
+    flows_stay: bool = False
+    tiers: tuple = TIERS        # Those that have what it breaks.
 
 
 def end(process, number):
@@ -85,6 +93,7 @@ def policy_mended(world, _):
 
 def switch_ends(number):
     def ends(world, _):
+        world.establish()
         world.switch_lost = True
         end(world.bench.ovs.vswitchd, number)
     return ends
@@ -149,18 +158,66 @@ def taps_change(world, rng):
         ("set", "bridge", "br0", "other_config:%s=9" % EGRESS_KEY))))
 
 
+# The kernel's modules, and what it has for the switch.
+
+def unload(name):
+    """Returns why the module 'name' cannot be unloaded, nothing if it is."""
+    return subprocess.run(["rmmod", name], check=False, text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT).stdout
+
+
+def modules_go(world, rng):
+    """Does what "ovs-ctl force-reload-kmod" does, or an operator in a hurry."""
+    switch_ends(rng.choice((signal.SIGTERM, signal.SIGKILL)))(world, rng)
+    world.bench.dpctl("del-dp", labs.DATAPATH)
+    for name in labs.MODULES:
+        lab.equal(unload(name), "", "rmmod " + name)
+
+
+def modules_return(world, rng):
+    """Has ovs-vswitchd start, which has the kernel load what it asks for, if
+    nobody else has."""
+    if rng.random() < 0.5:
+        lab.run(["modprobe", "openvswitch"])
+    switch_returns(world, rng)
+
+
+def modules_stay(world, _):
+    """Tries to unload what is in use."""
+    used = labs.MODULES if world.bench.tier == "native" else labs.MODULES[:1]
+    for name in used:
+        lab.check("is in use" in unload(name), "%s was unloaded", name)
+
+
+def engine_goes(_world, _):
+    lab.equal(unload("rmirror"), "", "rmmod rmirror")
+
+
+def engine_returns(_world, _):
+    lab.run(["modprobe", "rmirror"])
+
+
+def device_goes(world, _):
+    world.bench.switch.ip("link del rmirror_sys")
+
+
+def uplink_forgotten(world, _):
+    world.bench.dpctl("del-if", labs.DATAPATH, "uplink")
+
+
 # A host of the bridge.
 
 def host_goes(world, _):
-    world.remove_third()
+    world.remove_host("third")
 
 
 def host_returns(world, _):
     """Has the host return, and whoever manages it remove its port and add it
     again: in the userspace datapath, an Open vSwitch that has had the device
     open does not take another one of the same name."""
-    world.add_third()
-    if not world.switch_lost:
+    world.add_host("third", lab.INNER_MTU)
+    if world.bench.tier == "userspace" and not world.switch_lost:
         world.bench.ovs.vsctl("del-port", "br0", "third")
         world.bench.ovs.vsctl("--no-wait", "add-port", "br0", "third")
 
@@ -175,11 +232,16 @@ def host_port_returns(world, _):
 
 # The way to the collector.
 
+def down(namespace, tap):
+    """Sets the device of 'tap' down."""
+    namespace.ip("link set %s down" % tap.device)
+    # The socket, too, says once that its device is down.
+    tap.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
 def collector_goes(world, _):
     collector = world.bench.collector
-    collector.namespace.ip("link set eth0 down")
-    # The socket, too, says once that its device is down.
-    collector.tap.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    down(collector.namespace, collector.tap)
 
 
 def collector_returns(world, _):
@@ -188,6 +250,34 @@ def collector_returns(world, _):
         *("addr replace %s dev eth0" % address for address in (
             lab.TARGET + "/24", lab.TARGET_B + "/24",
             lab.TARGET6 + "/64 nodad")))
+
+
+def collector_deleted(world, _):
+    world.remove_host("collector")
+
+
+def collector_made_again(world, _):
+    world.add_host("collector", lab.UPLINK_MTU, lab.TARGET + "/24",
+                   lab.TARGET_B + "/24", lab.TARGET6 + "/64")
+
+
+def uplink_moves(world, _):
+    bench = world.bench
+    bench.switch.ip("link set uplink netns " + bench.collector.namespace.path)
+
+
+def uplink_moves_back(world, _):
+    bench = world.bench
+    bench.collector.namespace.ip("link set uplink netns " + bench.switch.path)
+    bench.switch.ip("link set uplink up")
+
+
+def mtu_shrinks(world, _):
+    world.bench.switch.ip("link set uplink mtu 1400")
+
+
+def mtu_grows(world, _):
+    world.bench.switch.ip("link set uplink mtu %d" % lab.UPLINK_MTU)
 
 
 def link_down(world, _):
@@ -216,8 +306,17 @@ def route_returns(world, _):
         "addr replace %s/64 dev br-phy nodad" % lab.TUNNEL6)
 
 
+def device_down(world, _):
+    down(world.bench.switch, world.bench.phy)
+
+
+def device_up(world, rng):
+    world.bench.switch.ip("link set br-phy up")
+    route_returns(world, rng)
+
+
 def neighbours_go(world, _):
-    world.bench.ovs.appctl("tnl/neigh/flush")
+    world.bench.forget_neighbours()
 
 
 FAULTS = (
@@ -232,10 +331,17 @@ FAULTS = (
     Fault("policy broken", "policy", policy_breaks, policy_mended),
     Fault("ovs-vswitchd killed", "switch",
           switch_ends(signal.SIGKILL), switch_returns,
-          loses_copies=True, loses_originals=True),
+          loses_copies=True, loses_originals=True, flows_stay=True),
     Fault("ovs-vswitchd ended", "switch",
           switch_ends(signal.SIGTERM), switch_returns,
-          loses_copies=True, loses_originals=True),
+          loses_copies=True, loses_originals=True, flows_stay=True),
+    Fault("modules loaded again", "switch modules", modules_go, modules_return,
+          loses_copies=True, loses_originals=True, tiers=KERNEL),
+    Fault("unloading tried", "modules", modules_stay, tiers=KERNEL),
+    Fault("engine unloaded", "modules", engine_goes, engine_returns,
+          loses_copies=True, tiers=("vport",)),
+    Fault("rmirror_sys deleted", "modules", device_goes, loses_copies=True,
+          tiers=("vport",)),
     Fault("ovsdb-server killed", "database",
           database_ends(signal.SIGKILL), database_returns),
     Fault("ovsdb-server ended", "database",
@@ -254,11 +360,20 @@ FAULTS = (
           host_port_goes, host_port_returns),
     Fault("collector away", "collector", collector_goes, collector_returns,
           loses_copies=True),
+    Fault("collector deleted", "collector uplink", collector_deleted,
+          collector_made_again, loses_copies=True, tiers=KERNEL),
+    Fault("uplink moved", "collector uplink", uplink_moves, uplink_moves_back,
+          loses_copies=True, tiers=KERNEL),
+    Fault("uplink forgotten", "uplink", uplink_forgotten, loses_copies=True,
+          tiers=KERNEL),
+    Fault("MTU changed", "uplink", mtu_shrinks, mtu_grows, tiers=KERNEL),
     Fault("uplink down", "uplink", link_down, link_up, loses_copies=True),
     Fault("uplink removed", "uplink database", uplink_goes, uplink_returns,
           loses_copies=True),
     Fault("route away", "route switch", route_goes, route_returns,
           loses_copies=True),
+    Fault("device of the route down", "route neighbours switch", device_down,
+          device_up, loses_copies=True, tiers=KERNEL),
     Fault("neighbours forgotten", "neighbours switch", neighbours_go,
           loses_copies=True),
 )

@@ -8,9 +8,20 @@ no port of any bridge, as most uplinks are.
                                                          2001:db8:18::1
 """
 
+import pathlib
+import time
+
 import lab
+import pace
 import quiet
 import wire
+
+# An emulated processor is that much slower.
+SLOWER = 6
+
+# How many packets may wait between the two ends of a veth.  Linux drops what
+# is more than 1000 unless told otherwise, and a window of TCP can be more.
+BACKLOG = 100000
 
 SENSOR_MAC = "02:00:00:00:00:18"
 SENSOR = "198.18.0.9"
@@ -85,6 +96,19 @@ def suits(case, tier):
             and not (tier == "composed" and case.name in NOT_COMPOSED))
 
 
+def prepare():
+    """Has tests take the time, and the kernel the packets, of a guest."""
+    pace.slower = SLOWER
+    pathlib.Path("/proc/sys/net/core/netdev_max_backlog").write_text(
+        str(BACKLOG), encoding="ascii")
+
+
+def wait_for_processors():
+    """Waits until an ovs-vswitchd can be started: it counts the processors every
+    10 s, and finds none in the first 10 s of a machine."""
+    time.sleep(max(0, 11 - time.monotonic()))
+
+
 class Lab(lab.Lab):
     datapath_type = "system"
     vswitchd_options = []
@@ -111,9 +135,9 @@ class Lab(lab.Lab):
     def use_tier(self):
         """Makes sure that ovs-vswitchd uses the tier that is to be tested, and
         has it make the devices for it."""
-        shown = self.ovs.appctl("dpif/show-dp-features", "br0")
-        lab.check("Remote mirror tier: %s\n" % self.tier in shown + "\n",
-                  "expected the %s tier, found: %s", self.tier, shown)
+        shown = self.features()
+        lab.check(self.uses_tier(shown), "expected the %s tier, found: %s",
+                  self.tier, shown)
         self.ovs.flows("actions=rmirror(target=%s),rmirror(target=%s),NORMAL"
                        % (SENSOR, SENSOR6))
 
@@ -123,6 +147,14 @@ class Lab(lab.Lab):
             return {copy.dst for copy in wire.copies(self.sensor.tap.drain())
                     } == {SENSOR, SENSOR6}
         lab.until(copied, "copies have to begin")
+
+    def features(self):
+        return self.ovs.appctl("dpif/show-dp-features", "br0")
+
+    def uses_tier(self, features):
+        """Whether what features() has returned names the tier that is to be
+        tested."""
+        return "Remote mirror tier: %s\n" % self.tier in features + "\n"
 
     def know_neighbours(self):
         self.switch.ip(*("neigh replace %s lladdr %s dev %s nud permanent"
