@@ -48,6 +48,8 @@ SENDERS = {"eth0": SOURCES[:RULES // 2],
 ROUND = 6000
 # How tc tells apart what arrives at the server.
 SELECTED, OTHERS = 1, 2
+# Who may drop originals, with a mirror and without.
+LOSERS = "sender", "upcall", "receiver"
 DROPS = genl.COUNTERS[genl.COUNTERS.index("no_route"):]
 # After how many seconds the kernel complains of a processor or a task that does
 # not get on; after twice as many, the first of them.
@@ -251,7 +253,7 @@ class Load:
         with without_taps(bench):
             each, self.rate = self.send(bench, seconds)
             until(quiet.Watch(bench.ovs.vswitchd.pid).quiet,
-                  "packets have to come to an end")
+                  "packets have to come to an end", big_policy.SLOW)
             until(lambda: not queue(bench)[1], "the uplink has to send all")
         check(self.slowest <= pace.seconds(ANSWER),
               "ovs-vswitchd has taken %.1f s to answer", self.slowest)
@@ -296,8 +298,7 @@ class Load:
     def check_originals(self):
         """Checks that every original arrived but for those dropped where there
         is no room without a mirror either."""
-        equal(sum(self.counts[name] for name
-                  in ("sender", "upcall", "receiver")), self.missing(),
+        equal(sum(self.counts[name] for name in LOSERS), self.missing(),
               "originals dropped, of %d that are missing" % self.missing())
 
     def check_copies(self):
@@ -395,9 +396,10 @@ def load(bench):
     for name, one in (("without a mirror", first), ("with it", full),
                       ("with a slow uplink", slow),
                       ("without a mirror", last)):
-        bench.note("%s: %d originals, %.0f/s, %d not arrived, %d copies, %d"
-                   " dropped, at most %d waiting, answers within %.1f s"
-                   % (name, one.sent, one.rate, one.missing(),
-                      one.total("came"), one.total("drops"), one.waiting,
-                      one.slowest))
+        bench.note("%s: %d originals, %.0f/s, dropped by %s; %d copies came, %d"
+                   " dropped; at most %d waiting, answers within %.1f s"
+                   % (name, one.sent, one.rate, " ".join(
+                       "%s %d" % (loser, one.counts[loser])
+                       for loser in LOSERS), one.total("came"),
+                      one.total("drops"), one.waiting, one.slowest))
     return None
