@@ -369,8 +369,8 @@ class World:
         return sent, len(arrived), len(copied)
 
     def check(self, rng):
-        """Checks, while the stream is held or has not begun, that the switch mirrors as the
-        policy says, and has nothing left of the past."""
+        """Checks, while the stream is held or has not begun, that the switch
+        mirrors as the policy says, and has nothing left of the past."""
         self.check_good()
         self.check_flows()
         self.check_copies(rng)
