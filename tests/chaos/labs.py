@@ -21,11 +21,8 @@ class Userspace(lab.Lab):
     probes = ()                 # Frames that ovs-vswitchd sends when it starts.
 
     def lost(self):
-        """Returns how many frames the kernel has not had room for in the sockets
-        by which ovs-vswitchd reads the client's port."""
-        shown = self.switch.run("ss", "-0", "-H", "-m", "-n")
-        return sum(int(drops) for drops in re.findall(
-            r":client\b.*\bskmem:\(.*,d(\d+)\)", shown))
+        """Returns how many frames of the client have not come to the switch."""
+        return self.not_read()
 
     def devices(self):
         """Returns the ports that the datapath has for the tier, and those that

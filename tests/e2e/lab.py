@@ -509,6 +509,13 @@ class Lab:
         self.know_neighbours()
         self.drain()
 
+    def not_read(self):
+        """Returns how many frames the kernel has not had room for in the sockets
+        by which ovs-vswitchd reads the client's port."""
+        shown = self.switch.run("ss", "-0", "-H", "-m", "-n")
+        return sum(int(drops) for drops in re.findall(
+            r":client\b.*\bskmem:\(.*,d(\d+)\)", shown))
+
     def drain(self):
         for host in (self.client, self.server, self.third, self.collector,
                      self.collector2):
