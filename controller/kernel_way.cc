@@ -113,7 +113,7 @@ bool FindKernelWay(const Address& target, Way* way) {
   struct rtmsg route {};
   route.rtm_family = v4 ? AF_INET : AF_INET6;
   route.rtm_dst_len = static_cast<unsigned char>(AddressWidth(target.family));
-  const struct nlmsghdr* answer;
+  const struct nlmsghdr* answer = nullptr;
   const int error =
       rtnetlink.Ask(RTM_GETROUTE, route, RTA_DST, target, &answer);
   if (error) {

@@ -224,7 +224,7 @@ class OpenFlowConnection final : public SwitchConnection {
   ovs_be32 SendMeterMod(const MeterChange& change);
   ovs_be32 SendBundleControl(uint32_t id, uint16_t type);
   void EndBundle();
-  void FinishBundle(std::string error);
+  void FinishBundle(const std::string& error);
 
   const std::string target_;
   const OpenFlowOptions options_;
@@ -794,7 +794,7 @@ void OpenFlowConnection::EndBundle() {
   bundle_->requests[bundle_->commit_xid] = "to commit a bundle";
 }
 
-void OpenFlowConnection::FinishBundle(std::string error) {
+void OpenFlowConnection::FinishBundle(const std::string& error) {
   if (error.empty()) {
     for (const uint32_t number : bundle_->unneeded_meters) {
       MeterChange change;
@@ -803,9 +803,9 @@ void OpenFlowConnection::FinishBundle(std::string error) {
       SendMeterMod(change);
     }
   }
-  const ApplyDone done = std::move(bundle_->done);
-  bundle_.reset();
-  done(error);
+  // `error` may be the bundle's own.
+  const std::optional<Bundle> bundle = std::exchange(bundle_, std::nullopt);
+  bundle->done(error);
 }
 
 // What a switch prints depends on how the version of OpenFlow encodes it, so

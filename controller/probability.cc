@@ -3,6 +3,7 @@
 #include "controller/probability.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 
 #include "rmirror/openflow.h"
@@ -17,7 +18,7 @@ std::optional<uint32_t> ParseProbability(std::string_view text) {
       !(p >= 0 && p <= 1)) {
     return std::nullopt;
   }
-  return static_cast<uint32_t>(p * RMIRROR_PROBABILITY_ALL + .5);
+  return static_cast<uint32_t>(std::llround(p * RMIRROR_PROBABILITY_ALL));
 }
 
 std::string FormatProbability(uint32_t probability) {

@@ -42,7 +42,7 @@ void RuleTable::Add(const std::string& bridge,
       table_add_row(table);
       AddText(table, bridge);
       AddText(table, chain.chain);
-      AddValue(table, json_integer_create(static_cast<long long>(i + 1)));
+      AddValue(table, json_integer_create(static_cast<long long>(i) + 1));
       AddValue(table, json_integer_create(
                           static_cast<long long>(listed.counters.packets)));
       AddValue(table, json_integer_create(
