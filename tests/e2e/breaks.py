@@ -50,6 +50,7 @@ def route_back(bench):
 def neighbour_away(bench):
     bench.collector.namespace.ip("addr flush dev eth0 to %s/32" % TARGET_B)
     bench.forget_neighbours()
+    bench.ovs.settle()
 
 
 def neighbour_back(bench):

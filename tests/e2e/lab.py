@@ -56,6 +56,7 @@ TAP_TABLE = 252
 EGRESS_TABLE = 253
 # Frames of 9000 bytes that surely fit the switch's packet socket at once.
 BURST = 8
+MOST_SHOWN = 1000               # Characters of a value that is not as expected.
 
 
 class Failure(Exception):
@@ -68,7 +69,16 @@ def check(condition, text, *args):
 
 
 def equal(found, wanted, what):
-    check(found == wanted, "%s: found %r, expected %r", what, found, wanted)
+    if found == wanted:
+        return
+    if isinstance(found, list) and isinstance(wanted, list):
+        same = next((i for i, pair in enumerate(zip(found, wanted))
+                     if pair[0] != pair[1]), min(len(found), len(wanted)))
+        what = "%s: %d and %d, of which the first %d are equal" % (
+            what, len(found), len(wanted), same)
+        found, wanted = found[same:], wanted[same:]
+    raise Failure("%s: found %.*s, expected %.*s" % (
+        what, MOST_SHOWN, repr(found), MOST_SHOWN, repr(wanted)))
 
 
 def until(condition, what, timeout=8.0):
@@ -348,11 +358,16 @@ class Switch:
                             ("appctl", "dpctl/dump-flows", "-m"),
                             ("appctl", "coverage/show"),
                             ("ofctl", "dump-flows", "br0")):
-                done = subprocess.run(
-                    [getattr(self.programs, command[0]), *command[1:]],
-                    env=self.environment, text=True, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, timeout=pace.seconds(10))
-                log.write("---- %s\n%s\n" % (" ".join(command), done.stdout))
+                log.write("---- %s\n" % " ".join(command))
+                try:
+                    done = subprocess.run(
+                        [getattr(self.programs, command[0]), *command[1:]],
+                        env=self.environment, text=True,
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                        timeout=pace.seconds(10))
+                    log.write(done.stdout + "\n")
+                except subprocess.TimeoutExpired as error:
+                    log.write("%s\n" % error)
 
     def rmirrorctl(self, *words, expect_failure=False):
         return run([self.programs.rmirrorctl(), *words],
@@ -485,8 +500,9 @@ class Lab:
         self.ovs.settle()
 
     def forget_neighbours(self):
+        """Has ovs-vswitchd forget MAC addresses.  Waits for nothing, since it
+        may have no database and then settle() is not answered."""
         self.ovs.appctl("tnl/neigh/flush")
-        self.ovs.settle()
 
     def note(self, text):
         """Adds 'text', such as what was measured, to the line of the test."""

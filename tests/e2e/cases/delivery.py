@@ -53,6 +53,7 @@ def unresolved(bench, target, remove, add, wanted, what):
     bench.collector.namespace.ip(remove)
     try:
         bench.forget_neighbours()
+        bench.ovs.settle()
         before = bench.ovs.counter(target, "no_neigh")
         sent = [frames.udp() for _ in range(5)]
         equal(bench.mirror(sent), [], "copies without a neighbour")
@@ -86,6 +87,7 @@ def resolution(bench):
     for target in TARGET, TARGET6:
         bench.ovs.flows("actions=rmirror(target=%s),NORMAL" % target)
         bench.forget_neighbours()
+        bench.ovs.settle()
         found = comes_alive(bench, "copies to %s have to begin" % target)
         check(all(copy.eth[:6] == wire.mac_bytes(COLLECTOR_MAC)
                   for copy in found), "copies go to a wrong MAC address")
@@ -95,6 +97,7 @@ def resolution(bench):
 def neighbour_changes(bench):
     bench.ovs.flows("actions=rmirror(target=%s),NORMAL" % TARGET)
     bench.forget_neighbours()
+    bench.ovs.settle()
     comes_alive(bench, "copies have to begin")
     replacement = "02:00:00:00:00:29"
     # An ARP reply to the tunnel's address, as after a fail-over.
