@@ -61,6 +61,19 @@ DEVICES = {"native": (),
                         ("ip6gre_sys", "ip6gretap external"))}
 
 
+@contextlib.contextmanager
+def one_processor():
+    """Keeps this thread on one processor, always the same: Linux has a queue
+    of received packets for each, and what is sent on another one may overtake
+    what waits in it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def tiers(*names):
     """Makes a test one for the tiers 'names' only."""
     def mark(function):
@@ -237,12 +250,14 @@ class Datapath:
     def _marked(self, tap, receiver):
         self.tokens += 1
         token = "mark%d" % self.tokens
-        tap.send(wire.marker(receiver.mac, tap.mac, token))
+        with one_processor():
+            tap.send(wire.marker(receiver.mac, tap.mac, token))
         return receiver.tap.until(token)
 
     def send(self, frames, source=None):
-        for frame in frames:
-            (source or self.client).tap.send(frame)
+        with one_processor():
+            for frame in frames:
+                (source or self.client).tap.send(frame)
 
     def mirror(self, frames, expect=None):
         """Sends 'frames' from the client to the server and returns the copies.

@@ -8,7 +8,7 @@ import struct
 
 import expected
 import frames
-from datapath import DATAPATH
+from datapath import DATAPATH, one_processor
 from frames import IP, IPv6, TCP, UDP
 from lab import run
 
@@ -57,7 +57,8 @@ class Guest:
         os.close(self.file)
 
     def send(self, frame, header=bytes(10)):
-        os.write(self.file, header + frame)
+        with one_processor():
+            os.write(self.file, header + frame)
 
     def send_pieces(self, frame, header, sizes):
         """Sends 'frame' in pieces, each in a page of its own, where the device
@@ -67,8 +68,9 @@ class Guest:
             pieces.append(frame[begin:begin + size])
             begin += size
         pieces.append(frame[begin:])
-        os.writev(self.file, [header + pieces[0],
-                              *(piece for piece in pieces[1:] if piece)])
+        with one_processor():
+            os.writev(self.file, [header + pieces[0],
+                                  *(piece for piece in pieces[1:] if piece)])
 
     def flows(self, actions):
         self.bench.flows(actions)

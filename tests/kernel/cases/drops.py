@@ -155,18 +155,6 @@ def in_the_way(bench):
             judge(way, key, sent, events, *said)
 
 
-def arrive(bench, guest, wanted):
-    """Returns what the server has got from 'guest', which are at least
-    'wanted' frames.  What follows so many may overtake them."""
-    frames_there = []
-
-    def there():
-        frames_there.extend(bench.arrive(guest))
-        return len(frames_there) >= wanted
-    until(there, "%d frames have to arrive" % wanted)
-    return frames_there
-
-
 @case("ovs-dpctl and a tracepoint tell which frames have no copies, and originals arrive", 40)
 @tiers(*ENGINE)
 def no_copies(bench):
@@ -184,15 +172,14 @@ def no_copies(bench):
     with virtual.Guest(bench) as guest, tracing.recorded() as recorded:
         guest.flows("2")
         guest.send(*super_packet)
-        segments = arrive(bench, guest, n_segments)
+        segments = bench.arrive(guest)
         equal(len(segments), n_segments, "packets that the kernel makes of it")
         guest.flows(bench.mirror_action(SENSOR, 60, 1) + ",2")
         markers = bench.tokens
         for frame in copies:
             guest.send(frame)
         guest.send(*super_packet)
-        originals(arrive(bench, guest, len(copies) + n_segments),
-                  copies + segments)
+        originals(bench.arrive(guest), copies + segments)
         markers = bench.tokens - markers
         told = [event["reason"] for event in recorded()
                 if event["event"] == "rmirror_drop"]

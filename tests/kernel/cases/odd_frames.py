@@ -21,7 +21,7 @@ import lab
 import virtual
 import wire
 from datapath import (DATAPATH, ENGINE, SENSOR, SENSOR6, SENSOR_B, WIRE, WIRE6,
-                      tiers)
+                      one_processor, tiers)
 from lab import check, equal, until
 from registry import case
 
@@ -317,17 +317,6 @@ def blanked(frame, places):
     for begin, end in places:
         frame = (frame[:begin] + bytes(end - begin) + frame[end:])[:len(frame)]
     return frame
-
-
-@contextlib.contextmanager
-def one_processor():
-    """Keeps all frames in their order."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 class Judge:
