@@ -171,19 +171,29 @@ void MirroredBridges::ListNow(const std::string& name, Done done) {
 
 void MirroredBridges::Save(const std::string& name, bool with_counters,
                            Done done) {
-  const bool several = Find(name).size() > 1;
-  ForEach(
-      name,
-      [=](MirroredBridge& bridge, Done one) {
-        const std::string head =
-            several ? "# Bridge " + bridge.name() + "\n" : "";
-        bridge.controller().Save(
-            with_counters,
-            [head, one = std::move(one)](bool good, const std::string& text) {
-              one(good, good ? head + text : text);
-            });
-      },
-      std::move(done));
+  const std::vector<MirroredBridge*> bridges = Find(name);
+  const Command save = [=](MirroredBridge& bridge, Done one) {
+    bridge.controller().Save(with_counters, std::move(one));
+  };
+  if (bridges.size() <= 1) {
+    ForEach(name, save, std::move(done));
+    return;
+  }
+  Start(
+      bridges, save,
+      [bridges, done = std::move(done)](const std::vector<Outcome>& outcomes) {
+        std::string policies;
+        std::string errors;
+        for (size_t i = 0; i < outcomes.size(); i++) {
+          const auto& [good, text] = outcomes[i];
+          if (good) {
+            policies += "# Bridge " + bridges[i]->name() + "\n" + text;
+          } else {
+            errors += text;
+          }
+        }
+        done(errors.empty(), errors.empty() ? policies : errors);
+      });
 }
 
 void MirroredBridges::Explain(const std::string& name,

@@ -509,6 +509,8 @@ class Daemon {
     if (!good) {
       REQUIRE(answer.find_first_not_of('\n') == 0);
       REQUIRE(answer.ends_with('\n'));
+      REQUIRE(command.name != "save" || named.empty() ||
+              answer.find("# Bridge ") == std::string::npos);
     } else if (command.name == "list") {
       RequireList(nlohmann::json::parse(answer), named);
     } else if (command.name == "save") {
