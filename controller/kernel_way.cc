@@ -50,6 +50,7 @@ class Rtnetlink {
   template <typename Header>
   int Ask(uint16_t type, const Header& header, uint16_t attribute,
           const Address& address, const struct nlmsghdr** answer) {
+    *answer = reinterpret_cast<const struct nlmsghdr*>(buffer_);
     Request<Header> request{};
     const int bytes = AddressWidth(address.family) / 8;
     request.message.nlmsg_len = static_cast<uint32_t>(
@@ -67,7 +68,6 @@ class Rtnetlink {
       return errno;
     }
     const ssize_t n = recv(fd_, buffer_, sizeof buffer_, 0);
-    *answer = reinterpret_cast<const struct nlmsghdr*>(buffer_);
     if (n < 0) {
       return errno;
     }
@@ -82,7 +82,7 @@ class Rtnetlink {
 
  private:
   const int fd_;
-  alignas(struct nlmsghdr) char buffer_[8192];
+  alignas(struct nlmsghdr) char buffer_[8192] = {};
 };
 
 Address ReadBytes(Family family, const void* data) {
@@ -113,7 +113,7 @@ bool FindKernelWay(const Address& target, Way* way) {
   struct rtmsg route {};
   route.rtm_family = v4 ? AF_INET : AF_INET6;
   route.rtm_dst_len = static_cast<unsigned char>(AddressWidth(target.family));
-  const struct nlmsghdr* answer = nullptr;
+  const struct nlmsghdr* answer;
   const int error =
       rtnetlink.Ask(RTM_GETROUTE, route, RTA_DST, target, &answer);
   if (error) {
