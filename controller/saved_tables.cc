@@ -267,6 +267,7 @@ void RuleReader::TakeOption(Option option) {
   } else if (IsOneOf(name, {"-j", "--jump", "-g", "--goto"})) {
     if (jump_) {
       diagnostics_->Error(option.name.where, "the rule has two targets");
+      target_options_.clear();
     }
     jump_ = std::move(option);
     in_target_ = true;

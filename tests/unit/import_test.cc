@@ -40,6 +40,11 @@ Imported Import(const std::string& text, const ImportOptions& options = {}) {
     }
   }
   for (const Diagnostic& d : diagnostics.Sorted()) {
+    const size_t line = static_cast<size_t>(d.where.line) - 1;
+    if (line < source.lines().size() && d.where.length > 1) {
+      EXPECT_LE(d.where.length, source.lines()[line].size() - d.where.offset)
+          << d.what;
+    }
     imported.remarks += std::to_string(d.where.line) + ": " +
                         std::string(SeverityName(d.severity)) + ": " + d.what +
                         "\n";
@@ -304,6 +309,10 @@ TEST(Import, SaysWhatIsNoOutputOfIptablesSave) {
             "1: error: there is no table 'broute' in iptables\n"
             "2: error: iptables-save writes no such line\n"
             "3: error: there is no chain X\n");
+  EXPECT_EQ(Import("*raw\n-A OUTPUT -j RMIRROR --len 96 -j RMIRROR\nCOMMIT\n")
+                .remarks,
+            "2: error: the rule has two targets\n"
+            "2: error: -j RMIRROR needs --target\n");
   EXPECT_EQ(Import("*raw\n:A -\n:B -\n-A A -j B\n-A B -g A\nCOMMIT\n").remarks,
             "5: error: the jump to A leads back to where it is\n");
   EXPECT_EQ(
