@@ -70,6 +70,8 @@ controller_libpolicy_la_SOURCES = \
 	controller/rates.h \
 	controller/read_file.cc \
 	controller/read_file.h \
+	controller/read_json.cc \
+	controller/read_json.h \
 	controller/reconcile.cc \
 	controller/reconcile.h \
 	controller/rule_text.cc \

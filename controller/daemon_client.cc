@@ -11,6 +11,7 @@
 #include "controller/diagnostic.h"
 #include "controller/ipset.h"
 #include "controller/ovs.h"
+#include "controller/read_json.h"
 #include "controller/rules.h"
 
 namespace ovs_rmirror {
@@ -202,7 +203,7 @@ ExitCode AskForJson(const DaemonOptions& daemon, const char* command,
     return status;
   }
   try {
-    return use(nlohmann::json::parse(reply));
+    return use(ReadJson(reply));
   } catch (const std::invalid_argument& e) {
     std::cerr << e.what() << "\n";
   } catch (const std::exception& e) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/ovs.h"
+#include "controller/read_json.h"
 
 VLOG_DEFINE_THIS_MODULE(session_reader);
 
@@ -165,7 +166,7 @@ class SessionReader::Inquiry {
   std::string TakeCounters(const std::string& text) {
     shown_ = true;
     try {
-      shown = Json::parse(text);
+      shown = ReadJson(text);
       counters = ReadSessionCounters(shown);
     } catch (const std::exception& e) {
       return std::string("dpctl/rmirror-show: ") + e.what();

@@ -18,6 +18,7 @@
 
 #include "controller/ovs.h"
 #include "controller/rates.h"
+#include "controller/read_json.h"
 #include "controller/signals.h"
 #include "controller/status.h"
 #include "controller/terminal.h"
@@ -34,7 +35,7 @@ constexpr size_t kSummaryLines = 3;
 // Reads the answer to "list".  Throws std::exception if it is none.
 Sample ReadSample(const std::string& answer, int64_t when,
                   std::string* problem) {
-  const json lists = json::parse(answer);
+  const json lists = ReadJson(answer);
   Sample sample;
   sample.when = when;
   for (const json& list : lists.is_array() ? lists : json::array({lists})) {

@@ -12,6 +12,7 @@
 #include "controller/daemon_client.h"
 #include "controller/listing.h"
 #include "controller/rates.h"
+#include "controller/read_json.h"
 #include "controller/sessions.h"
 #include "controller/status.h"
 #include "tests/fuzz/text.h"
@@ -78,8 +79,8 @@ void UseCounters(const json& shown) {
 }
 
 void Test(const std::string& text) {
-  const json answer = json::parse(text, nullptr, false);
-  if (answer.is_discarded()) {
+  json answer;
+  if (!Takes([&] { answer = ReadJson(text); })) {
     return;
   }
   UseListing(answer);

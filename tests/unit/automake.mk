@@ -44,6 +44,7 @@ tests_unit_rmirror_unit_SOURCES = \
 	tests/unit/probability_test.cc \
 	tests/unit/rates_test.cc \
 	tests/unit/read_file_test.cc \
+	tests/unit/read_json_test.cc \
 	tests/unit/reconcile_test.cc \
 	tests/unit/rule_text_test.cc \
 	tests/unit/rules_test.cc \
