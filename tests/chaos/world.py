@@ -242,7 +242,9 @@ class World:
         if not self.bench.forwards_alone:
             return
         self.bench.know_neighbours()
-        self.bench.ovs.settle()
+        # Without its database, ovs-vswitchd does not answer to that.
+        if not self.switch_deaf:
+            self.bench.ovs.settle()
 
         def found():
             before = self.bench.missed()
