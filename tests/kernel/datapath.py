@@ -22,6 +22,7 @@ import time
 import frames
 import genl
 import lab
+import quiet
 import wire
 
 SENSOR_MAC = "02:00:00:00:00:18"
@@ -61,17 +62,10 @@ DEVICES = {"native": (),
                         ("ip6gre_sys", "ip6gretap external"))}
 
 
-@contextlib.contextmanager
 def one_processor():
-    """Keeps this thread on one processor, always the same: Linux has a queue
-    of received packets for each, and what is sent on another one may overtake
-    what waits in it."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    """Keeps this thread on one processor, always the same: what is sent on
+    another one may overtake what waits in the backlog of the first."""
+    return quiet.processor(min(os.sched_getaffinity(0)))
 
 
 def tiers(*names):
@@ -250,8 +244,9 @@ class Datapath:
     def _marked(self, tap, receiver):
         self.tokens += 1
         token = "mark%d" % self.tokens
-        with one_processor():
-            tap.send(wire.marker(receiver.mac, tap.mac, token))
+        # Nothing that the marker could overtake is on its way then.
+        quiet.settle()
+        tap.send(wire.marker(receiver.mac, tap.mac, token))
         return receiver.tap.until(token)
 
     def send(self, frames, source=None):

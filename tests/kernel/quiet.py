@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether packets are still on their way in this kernel."""
 
+import contextlib
+import os
 import pathlib
+
+import lab
 
 POLL = "7"                      # The number of the system call poll().
 
@@ -20,6 +24,28 @@ def backlogs():
     lines = pathlib.Path("/proc/net/softnet_stat").read_text()
     return [(int(words[0], 16), int(words[1], 16), int(words[11], 16))
             for words in map(str.split, lines.splitlines())]
+
+
+@contextlib.contextmanager
+def processor(number):
+    """Keeps this thread on the processor 'number'."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def settle():
+    """Waits until the packets that were sent have got to where they go.  Linux
+    passes a packet on where it is, from one backlog of that processor to the
+    next, and lets no process run there in between."""
+    for number in range(len(backlogs())):
+        def passed_on(number=number):
+            return not backlogs()[number][2]
+        with processor(number):
+            lab.until(passed_on, "processor %d has to pass packets on" % number)
 
 
 def _queued(process):
