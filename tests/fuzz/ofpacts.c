@@ -21,13 +21,11 @@ ofpacts_are_faithful(const struct ofpact *ofpacts, size_t len)
             && a->type != OFPACT_CONJUNCTION) {
             return false;
         }
-        /* These are parsed, but no switch takes them. */
-        if (a->type == OFPACT_OUTPUT) {
-            ofp_port_t port = ofpact_get_OUTPUT(a)->port;
-
-            if (port == OFPP_NONE || port == OFPP_UNSET) {
-                return false;
-            }
+        /* Some ports are parsed that no switch takes. */
+        if (a->type == OFPACT_OUTPUT
+            && ofpact_check_output_port(ofpact_get_OUTPUT(a)->port,
+                                        OFPP_MAX)) {
+            return false;
         }
     }
     return true;
