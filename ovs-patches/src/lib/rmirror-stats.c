@@ -71,11 +71,17 @@ growth(uint64_t before, uint64_t now)
     return now >= before ? now - before : now;
 }
 
-/* Returns 'n' in 'ms' milliseconds by the second, rounded. */
+/* Returns 'n' in 'ms' milliseconds by the second, rounded, UINT64_MAX if that
+ * is more. */
 static uint64_t
 per_second(uint64_t n, long long int ms)
 {
-    return n * 1000.0 / MAX(ms, 1) + .5;
+    double rate = n * 1000.0 / MAX(ms, 1) + .5;
+
+    if (rate >= (double) UINT64_MAX) {
+        return UINT64_MAX;
+    }
+    return rate;
 }
 
 static uint64_t
