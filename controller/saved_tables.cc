@@ -340,11 +340,11 @@ void RuleReader::TakeMirror() {
   rule_.target = mirror;
   for (Option& option : target_options_) {
     // The iptables target took any length, but a copy has an Ethernet header.
-    const std::optional<uint64_t> length =
+    const uint64_t length =
         option.name.text == "--len" && option.values.size() == 1
-            ? ParseNumber(option.values[0].text, RMIRROR_LEN_MAX)
-            : std::nullopt;
-    if (length && *length > 0 && *length < RMIRROR_LEN_MIN) {
+            ? ParseNumber(option.values[0].text, RMIRROR_LEN_MAX).value_or(0)
+            : 0;
+    if (length > 0 && length < RMIRROR_LEN_MIN) {
       diagnostics_->Warning(
           option.where,
           "a copy has at least its Ethernet header: the length becomes " +

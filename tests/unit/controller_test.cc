@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <tuple>
 #include <utility>
 
@@ -234,10 +235,14 @@ class ControllerTest : public testing::Test {
   // Gives a command and waits until it is done.
   std::pair<bool, std::string> Finish(
       const std::function<void(Controller::Done)>& command) {
-    std::pair<bool, std::string> result = {false, "not done"};
-    command([&](bool good, const std::string& text) { result = {good, text}; });
+    // A command that is not done yet may be later.
+    const auto result =
+        std::make_shared<std::pair<bool, std::string>>(false, "not done");
+    command([result](bool good, const std::string& text) {
+      *result = {good, text};
+    });
     Run();
-    return result;
+    return *result;
   }
   std::pair<bool, std::string> Finish(
       void (Controller::*command)(Controller::Done)) {
