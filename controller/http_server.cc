@@ -184,6 +184,11 @@ class Http final : public httplib::Server {
  private:
   static HttpResponse Answer(const HttpPages& pages, bool loopback,
                              const httplib::Request& request) {
+    // RFC 9112, section 3.2.
+    const size_t hosts = request.get_header_value_count("Host");
+    if (hosts > 1 || (hosts == 0 && request.version != "HTTP/1.0")) {
+      return {.status = 400, .body = "a request has to name its host, once\n"};
+    }
     if (request.method != "GET") {
       return {.status = 405, .body = "only GET is answered here\n"};
     }

@@ -10,7 +10,7 @@
 //   - It is the same however the request comes, and whether the client closes
 //     its side or waits.
 //   - A page is made for GET alone, and not for who takes this host for
-//     another one.
+//     another one, or names no host where HTTP/1.1 demands it.
 //   - Of a request no more is read than may be, and it ends in time.
 
 #include <sys/ioctl.h>
@@ -210,13 +210,27 @@ std::string MethodOf(const std::string& request) {
   return word.substr(0, word.find_last_not_of('\t') + 1);
 }
 
-// Whether `request` is what a browser sends when another name points at this
-// host.
-bool IsForAnotherHost(const std::string& request) {
+// The lines of `request` before the first empty one, in lower case.
+std::string LowerHeadOf(const std::string& request) {
   std::string head = request.substr(0, request.find("\n\r\n") + 1);
   std::transform(head.begin(), head.end(), head.begin(), [](unsigned char c) {
     return static_cast<char>(std::tolower(c));
   });
+  return head;
+}
+
+// Whether `request` has no Host field, and has to have one.
+bool NamesNoHost(const std::string& request) {
+  const std::string head = LowerHeadOf(request);
+  return head.substr(0, head.find("\r\n")).find("http/1.0") ==
+             std::string::npos &&
+         head.find("\nhost") == std::string::npos;
+}
+
+// Whether `request` is what a browser sends when another name points at this
+// host.
+bool IsForAnotherHost(const std::string& request) {
+  const std::string head = LowerHeadOf(request);
   const std::string_view field = "\nhost:";
   const size_t begin = head.find(field);
   if (begin == std::string::npos || begin != head.rfind(field)) {
@@ -294,6 +308,7 @@ void RequireGood(const std::string& request, const std::string& answer) {
   REQUIRE(made == (status == "200"));
   if (made) {
     REQUIRE(MethodOf(request) == "GET");
+    REQUIRE(!NamesNoHost(request));
     REQUIRE(!IsForAnotherHost(request));
     REQUIRE(std::any_of(Pages().begin(), Pages().end(), [&](const auto& page) {
       const HttpResponse response = page.second();
@@ -302,7 +317,8 @@ void RequireGood(const std::string& request, const std::string& answer) {
     pages_made = 0;
   } else {
     static const std::set<std::string> texts = {
-        "", "only GET is answered here\n", "there is no such page\n",
+        "", "a request has to name its host, once\n",
+        "only GET is answered here\n", "there is no such page\n",
         "this host is asked by its address or as localhost\n"};
     REQUIRE(texts.contains(body));
     REQUIRE(type.empty() || type == HttpResponse().content_type);
