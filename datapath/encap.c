@@ -3,6 +3,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/skbuff.h>
+#include <net/addrconf.h>
 #include <net/arp.h>
 #include <net/dst_metadata.h>
 #include <net/gre.h>
@@ -118,25 +119,56 @@ static struct neighbour *find_neigh(struct rmirror_route *route,
 				 rt->rt_gw4 : key->target.s6_addr32[3]);
 }
 
-/* Tells whether a copy may be given to @neigh, where it waits for the answer if
- * the address is not known. Once a next hop has failed to answer, copies do not
- * wait for it, so that they are counted.
+/* Tells whether @dev has an address from which to ask for an IPv6 neighbour when
+ * no packet waits for it: ndisc_send_ns() takes a link-local one, and says nothing
+ * if there is none.
  */
-static bool neigh_may_answer(struct neighbour *neigh,
+static bool has_link_local(const struct net_device *dev)
+{
+	const struct inet6_dev *idev = __in6_dev_get(dev);
+	const struct inet6_ifaddr *ifp;
+
+	if (!idev)
+		return false;
+	list_for_each_entry_rcu(ifp, &idev->addr_list, if_list) {
+		if (ifp->scope == IFA_LINK &&
+		    !(ifp->flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)))
+			return true;
+	}
+	return false;
+}
+
+/* Tells whether a copy may be given to the next hop of @route, where it waits for
+ * the answer if the address is not known. Once a next hop has failed to answer,
+ * copies do not wait for it, so that they are counted. Only where nothing but a
+ * packet can ask, a copy does so each time: then a first failure may be that
+ * nobody has asked, and after a second one the copy counts as dropped.
+ */
+static bool neigh_may_answer(struct rmirror_route *route,
 			     struct rmirror_session *session)
 {
+	u8 failures = READ_ONCE(session->neigh_failures);
+	struct neighbour *neigh = route->neigh;
 	u8 state = READ_ONCE(neigh->nud_state);
+	bool packet_asks;
 
 	if (likely(state & NUD_VALID)) {
-		if (unlikely(READ_ONCE(session->neigh_failed)))
-			WRITE_ONCE(session->neigh_failed, false);
+		if (unlikely(failures))
+			WRITE_ONCE(session->neigh_failures, 0);
 		return true;
 	}
-	if (state & NUD_FAILED)
-		WRITE_ONCE(session->neigh_failed, true);
-	if (!READ_ONCE(session->neigh_failed))
+	if (state & NUD_FAILED && failures < 2)
+		WRITE_ONCE(session->neigh_failures, ++failures);
+	if (!failures)
 		return true;
 
+	packet_asks = !route->is_ipv4 && !has_link_local(route->dst->dev);
+	if (packet_asks && failures == 1)
+		return true;
+	if (packet_asks && !(state & NUD_INCOMPLETE)) {
+		route->is_question = true;
+		return true;
+	}
 	neigh_event_send(neigh, NULL);
 	return false;
 }
@@ -232,11 +264,12 @@ enum rmirror_counter rmirror_route_get(struct rmirror_route *route,
 		goto err;
 
 	route->neigh = NULL;
+	route->is_question = false;
 	if (likely(is_plain(route->dst))) {
 		route->neigh = find_neigh(route, &session->key);
 		drop = RMIRROR_DROP_NO_NEIGH;
 		if (IS_ERR(route->neigh) ||
-		    !neigh_may_answer(route->neigh, session))
+		    !neigh_may_answer(route, session))
 			goto err;
 	}
 	route->is_short = route->neigh &&
@@ -365,8 +398,9 @@ static int xmit_direct(const struct rmirror_route *route, struct sk_buff *copy)
 
 /* Encapsulates @copy, a frame with route->headroom bytes in front of it, for
  * @session and sends it, as @fragment says in fragments. Takes ownership of
- * @copy. Returns RMIRROR_COPIES, or RMIRROR_DROP_XMIT if it was not sent. Called
- * where rmirror_route_get() was.
+ * @copy. Returns RMIRROR_COPIES; RMIRROR_DROP_XMIT if it was not sent; or
+ * RMIRROR_DROP_NO_NEIGH if it waits for a next hop that is not likely to answer.
+ * Called where rmirror_route_get() was.
  */
 enum rmirror_counter rmirror_encap_xmit(const struct rmirror_route *route,
 					struct net *net,
@@ -398,6 +432,8 @@ enum rmirror_counter rmirror_encap_xmit(const struct rmirror_route *route,
 					   route->skip_cache);
 		}
 	}
-	return likely(!net_xmit_eval(err)) ? RMIRROR_COPIES :
-					     RMIRROR_DROP_XMIT;
+	if (unlikely(net_xmit_eval(err)))
+		return RMIRROR_DROP_XMIT;
+	return unlikely(route->is_question) ? RMIRROR_DROP_NO_NEIGH :
+					      RMIRROR_COPIES;
 }

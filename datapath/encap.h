@@ -21,6 +21,7 @@ struct rmirror_route {
 	struct dst_entry *dst;	/* A reference. */
 	struct neighbour *neigh; /* Next hop, or NULL: the IP layer finds it. */
 	bool skip_cache;	/* Not the cached hardware header of 'neigh'. */
+	bool is_question;	/* Copies are to ask for 'neigh': no other can. */
 	bool is_short;		/* Nothing is to be asked before 'neigh'. */
 	bool is_ipv4;
 	struct netdev_queue *txq; /* Whose device alone is left, or NULL. */

@@ -60,7 +60,7 @@ struct rmirror_session {
 	struct rmirror_key key;
 	struct dst_cache route;
 	struct rmirror_pcpu __percpu *pcpu;
-	bool neigh_failed;		/* The next hop has not answered. */
+	u8 neigh_failures;		/* Of the next hop in a row: 2 at most. */
 
 	/* One for being in the table, one for each action that holds it. */
 	refcount_t refs;

@@ -89,6 +89,52 @@ def neighbour_comes(bench):
     copies_of(bench.mirror(sent), sent)
 
 
+@case("an IPv6 target is found again from a device that has no link-local address")
+@tiers(*ENGINE)
+def no_link_local(bench):
+    """Linux asks for a neighbour on behalf of a packet, or from a link-local
+    address."""
+    def state():
+        return bench.switch.run("ip", "neigh", "show", SENSOR6, "dev",
+                                "wire").split()[-1]
+
+    def drops():
+        return bench.counter("no_neigh", target=SENSOR6)
+
+    again(bench, bench.mirror_action(SENSOR6))
+    sent = mixture()
+    sensor = bench.sensor.namespace
+    bench.switch.ip("addr flush dev wire scope link")
+    try:
+        # Nobody has asked.
+        before = drops()
+        bench.switch.ip("neigh replace %s dev wire nud failed" % SENSOR6)
+        copies_of(bench.mirror(sent), sent)
+        equal(drops(), before, "drops while the target answers")
+
+        # Nobody answers: a copy has asked, the next ones ask and are counted.
+        sensor.ip("addr del %s/64 dev eth0" % SENSOR6)
+        bench.switch.ip("neigh replace %s dev wire nud failed" % SENSOR6)
+        for _ in range(3):
+            before = drops()
+            equal(bench.mirror(sent), [], "copies")
+            until(lambda: state() == "FAILED", "the neighbour has to fail", 30)
+        # The marker behind the frames is a frame as well.
+        equal(drops() - before, len(sent) + 1, "copies counted as no_neigh")
+
+        # Somebody answers again.
+        sensor.ip("addr add %s/64 dev eth0 nodad" % SENSOR6)
+        bench.mirror(sent)
+        equal(state(), "REACHABLE", "state of the neighbour")
+        before = drops()
+        copies_of(bench.mirror(sent), sent)
+        equal(drops(), before, "drops when the target answers again")
+    finally:
+        sensor.ip("addr replace %s/64 dev eth0 nodad" % SENSOR6)
+        bench.switch.ip("link set wire down")
+        bench.uplink()
+
+
 @case("copies follow a target that changes its MAC address")
 @tiers(*ENGINE)
 def neighbour_changes(bench):
