@@ -111,4 +111,5 @@ def two_hosts(bench):
         with bench.sensor.namespace.entered():
             run(dpctl + ["del-dp", "rm1"], env=bench.environment)
             run(["ip", "-batch", "-"],
-                "link del inside\naddr replace %s/24 dev eth0\n" % SENSOR)
+                "link del inside\naddr replace %s/24 dev eth0\n"
+                "addr replace %s/64 dev eth0 nodad\n" % (SENSOR, SENSOR6))
