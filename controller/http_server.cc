@@ -192,7 +192,7 @@ class Http final : public httplib::Server {
     if (request.method != "GET") {
       return {.status = 405, .body = "only GET is answered here\n"};
     }
-    if (loopback && request.has_header("Host") &&
+    if (loopback && hosts == 1 &&
         !NamesNoOtherHost(request.get_header_value("Host"))) {
       return {.status = 421,
               .body = "this host is asked by its address or as localhost\n"};
